@@ -1,0 +1,69 @@
+"""Where a person's files live: A1111's folder names below the data and models folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """`data` holds outputs, settings, the queue; `models` holds the model folders. The embedded models stay in the program."""
+
+    data: Path = ROOT
+    models: Path = ROOT / "models"
+    extra_checkpoints: tuple[Path, ...] = ()  # --ckpt-dir, may repeat
+    extra: dict[str, Path] = field(default_factory=dict)  # kind -> folder, from --vae-dir, --embeddings-dir, ...
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        found = [self.models / "Stable-diffusion", ROOT / "models" / "Stable-diffusion", *self.extra_checkpoints]
+        return list(dict.fromkeys(found))
+
+    def kind(self, name: str, *default: str) -> list[Path]:
+        """Folders of one kind, the person's own first: kind("vae", "VAE")."""
+        own = [self.extra[name]] if name in self.extra else []
+        return own + [self.models / one for one in default]
+
+    @property
+    def vaes(self) -> list[Path]:
+        return self.kind("vae", "VAE")
+
+    @property
+    def embeddings(self) -> list[Path]:
+        return [*self.kind("embeddings", "embeddings"), self.data / "embeddings"]
+
+    @property
+    def vae_approx(self) -> list[Path]:
+        return self.kind("vae_approx", "VAE-approx")
+
+    @property
+    def outputs(self) -> Path:
+        return self.data / "outputs"
+
+    @property
+    def results(self) -> Path:
+        """Pictures of jobs that were asked not to be saved; kept until their job is cleared."""
+        return self.data / "cache" / "results"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
+
+    @property
+    def config(self) -> Path:
+        return self.extra.get("config", self.data / "config.json")
+
+    @property
+    def database(self) -> Path:
+        return self.data / "easel.db"
+
+    @property
+    def styles(self) -> Path:
+        return self.data / "styles.csv"
+
+    @property
+    def params(self) -> Path:
+        return self.data / "params.txt"

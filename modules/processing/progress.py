@@ -1,0 +1,92 @@
+"""What a running job tells, and what it can be told. No torch here: the page and the queue read this too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Union
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """`fraction` of the whole job, 0 to 1. `image` counts from 0 over `images`. `stage`: load, encode, denoise, decode, save."""
+
+    fraction: float
+    stage: str
+    step: int = 0
+    steps: int = 0
+    image: int = 0
+    images: int = 1
+    eta_s: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A small picture of the state of the latents: encoded bytes and their MIME type."""
+
+    data: bytes
+    mime: str = "image/jpeg"
+    step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One finished picture on disk. `path` is absolute; `saved` is false for those kept with the job only."""
+
+    path: str
+    infotext: str
+    seed: int
+    variation_seed: int
+    width: int
+    height: int
+    kind: str = "sample"  # sample | grid
+    saved: bool = True
+
+
+Event = Union[Progress, Preview, Picture]
+Report = Callable[[Event], None]
+
+
+def no_report(event: Event) -> None:
+    """For callers that do not watch."""
+
+
+class Interrupted(Exception):
+    """Raised inside a run by Control.check when it was told to stop at once."""
+
+
+class Control:
+    """Wishes to a running job, from any thread; the run asks between steps and between pictures."""
+
+    def __init__(self) -> None:
+        self._now = threading.Event()
+        self._after = threading.Event()
+        self._skip = threading.Event()
+
+    def interrupt(self, *, now: bool = True) -> None:
+        """Stop at the next step (`now`), or after the current batch."""
+        (self._now if now else self._after).set()
+
+    def skip(self) -> None:
+        """Give up the current batch and go on with the next."""
+        self._skip.set()
+
+    @property
+    def interrupted(self) -> bool:
+        return self._now.is_set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._after.is_set() or self._now.is_set()
+
+    @property
+    def skipped(self) -> bool:
+        return self._skip.is_set()
+
+    def take_skip(self) -> bool:
+        """True once after a skip: the next batch starts clean."""
+        was = self._skip.is_set()
+        self._skip.clear()
+        return was
