@@ -1,9 +1,9 @@
 """Modules that are imported at their first use, so that the page is served before torch is there.
 
-    if TYPE_CHECKING:
-        import torch
-    else:
-        torch = lazy_import("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy_import("torch")
 """
 
 from __future__ import annotations

@@ -137,7 +137,9 @@ def read_dataclass(kind: type[T], value: object, where: str = "") -> T:
     known = {one.name for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name in value:
         if name not in known:
-            raise UserError(f"Unknown field {where}{name}.", hint=f"Known: {', '.join(sorted(known))}.", field=f"{where}{name}")
+            raise UserError(
+                f"Unknown field {where}{name}.", hint=f"Known: {', '.join(sorted(known))}.", field=f"{where}{name}"
+            )
     return kind(**{name: _read(hints[name], one, f"{where}{name}") for name, one in value.items()})
 
 
@@ -161,7 +163,12 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, Mapping):
             return dict(value)
     elif hint is float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and float(value) == value and abs(value) != float("inf"):
+        if (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and float(value) == value
+            and abs(value) != float("inf")
+        ):
             return float(value)
     elif hint is int:
         if isinstance(value, float) and value.is_integer():
