@@ -5,16 +5,37 @@ Made at start without torch; the worker thread imports it. All public methods ma
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import psutil
+
+from modules.core.errors import EaselError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.processing import options
+from modules.processing.hooks import RESOLVED, Hooks
+from modules.processing.memory import device_name, resolve_mode
+from modules.processing.models.catalog import ModelCatalog, ModelFile
+from modules.processing.models.hashes import HashCache
+from modules.processing.models.vae import choose_vae
 from modules.processing.progress import Control, Picture, Report, no_report
 from modules.processing.requests import Generate
+from modules.processing.resolve import Plan, resolve
+from modules.prompting.clip_tokenizer import ClipTokenizer
+from modules.prompting.chunks import count_tokens
+from modules.prompting.styles import StyleBook
 
 if TYPE_CHECKING:
-    from modules.processing.resolve import Plan
+    from modules.processing.models.loader import LoadedModel
+    from modules.processing.models.store import ModelStore
+    from modules.processing.stages.conditioning import ConditioningCache
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,31 +65,140 @@ class Result:
 
 
 class Engine:
+    """Resolves and runs requests over one model store. One worker thread per device calls `run`."""
+
     def __init__(self, paths: Paths, settings: Settings) -> None:
         self.paths = paths
         self.settings = settings
-
-    # engine.catalog: ModelCatalog, engine.styles: StyleBook, engine.hooks: Hooks
+        self.hooks = Hooks()
+        self.styles = StyleBook(paths.styles)
+        self.catalog = ModelCatalog(paths, HashCache(paths.cache))
+        self._lock = threading.Lock()  # one at a time may load, run or unload
+        self._store: ModelStore | None = None
+        self._cache: ConditioningCache | None = None
+        self._status = EngineStatus()
+        self._loading_since: float | None = None
 
     def resolve(self, request: Generate) -> Plan:
         """Decide everything the request left open; UserError names the field that cannot be granted."""
-        raise NotImplementedError
+        plan = resolve(request, self.settings, self.catalog, self.styles)
+        return self.hooks.run(RESOLVED, plan)
 
     def run(self, request: Generate, *, control: Control | None = None, report: Report = no_report) -> Result:
-        """Make the pictures. Called by one worker thread per device."""
-        raise NotImplementedError
+        """Make the pictures. Seeds drawn here are told in the result."""
+        return self.run_plan(self.resolve(request), control=control, report=report)
+
+    def run_plan(self, plan: Plan, *, control: Control | None = None, report: Report = no_report) -> Result:
+        """Make the pictures of a decided request."""
+        with self._lock:
+            from modules.processing import runner
+            from modules.processing.info import result_info
+            from modules.processing.memory.peak import PeakMemory
+
+            begun = time.monotonic()
+            settings = self.settings.with_overrides(plan.request.overrides)
+            with PeakMemory() as peak:
+                made = runner.run(
+                    plan,
+                    runner.RunContext(
+                        load=self._load,
+                        cache=self._conditionings(),
+                        hooks=self.hooks,
+                        settings=settings,
+                        paths=self.paths,
+                        control=control or Control(),
+                        report=report,
+                    ),
+                )
+            return Result(
+                pictures=tuple(made.pictures),
+                info=result_info(plan, made.pictures),
+                seconds=time.monotonic() - begun,
+                peak_bytes=peak.bytes,
+                interrupted=made.interrupted,
+            )
 
     def preload(self) -> None:
         """Load the chosen checkpoint now, so that the first picture need not wait. Never raises; see status()."""
-        raise NotImplementedError
+        try:
+            with self._lock:
+                self._set_status(state="loading", model="", detail="looking for models")
+                self.catalog.refresh()
+                checkpoint = self.catalog.default(self.settings)
+                self._set_status(state="loading", model=checkpoint.title, detail="importing torch")
+                vae = choose_vae(checkpoint, None, self.catalog, self.settings)
+                self._load(checkpoint, vae, resolve_mode(self.settings))
+        except EaselError as error:
+            self._set_status(state="failed", detail=str(error))
+        except Exception as error:  # told on the page; the trace goes to the log
+            log.exception("The model could not be loaded.")
+            self._set_status(state="failed", detail=f"{type(error).__name__}: {error}")
 
     def unload(self) -> None:
         """Give the model's memory back."""
-        raise NotImplementedError
+        with self._lock:
+            if self._store is not None:
+                self._store.unload()
+            if self._cache is not None:
+                self._cache.clear()
+            self._set_status(state="cold", model="", detail="", bytes=0)
 
     def status(self) -> EngineStatus:
-        raise NotImplementedError
+        memory = psutil.virtual_memory()
+        now = self._status
+        seconds = time.monotonic() - self._loading_since if self._loading_since else now.seconds
+        return dataclasses.replace(
+            now,
+            seconds=seconds,
+            mode=resolve_mode(self.settings),
+            device=device_name(),
+            memory_bytes=psutil.Process().memory_info().rss,
+            memory_total_bytes=memory.total,
+        )
 
     def count_tokens(self, prompt: str, styles: tuple[str, ...] = (), *, negative: bool = False) -> tuple[int, int]:
         """Tokens used and the capacity of the chunks they fill: (12, 75)."""
-        raise NotImplementedError
+        known = tuple(name for name in styles if name in self.styles)
+        positive, negated = self.styles.apply("" if negative else prompt, prompt if negative else "", known)
+        return count_tokens(negated if negative else positive, self._tokenizer())
+
+    def _tokenizer(self) -> ClipTokenizer:
+        try:
+            folder = self.catalog.default(self.settings).path / "tokenizer"
+        except EaselError:
+            return ClipTokenizer.clip()
+        return ClipTokenizer.from_folder(folder) if folder.is_dir() else ClipTokenizer.clip()
+
+    def _conditionings(self) -> ConditioningCache:
+        from modules.processing.stages.conditioning import ConditioningCache
+
+        limit = self.settings[options.CONDITIONING_CACHE_MB] * 1024 * 1024
+        if self._cache is None:
+            self._cache = ConditioningCache(limit)
+        self._cache.limit_bytes = limit
+        return self._cache
+
+    def _load(self, checkpoint: ModelFile, vae: ModelFile | None, mode: str) -> LoadedModel:
+        from modules.processing.models.store import ModelStore
+
+        if self._store is None:
+            self._store = ModelStore(self.catalog, self.settings)
+        if self._status.state != "ready" or self._status.model != checkpoint.title:
+            self._set_status(state="loading", model=checkpoint.title, detail="reading weights")
+        try:
+            model = self._store.load(checkpoint, vae, mode)
+        except BaseException as error:
+            self._set_status(state="failed", model=checkpoint.title, detail=str(error))
+            raise
+        self._set_status(state="ready", model=checkpoint.title, detail="", bytes=model.bytes)
+        return model
+
+    def _set_status(self, **changes: object) -> None:
+        begins = changes.get("state") == "loading"
+        if begins and self._loading_since is None:
+            self._loading_since = time.monotonic()
+        if not begins:
+            took = time.monotonic() - self._loading_since if self._loading_since else 0.0
+            self._loading_since = None
+            changes = {"seconds": took or self._status.seconds, **changes}
+        self._status = dataclasses.replace(self._status, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""What differs between the kinds of pictures: how the latents start. One file each, matched on the request's source."""

@@ -1,0 +1,234 @@
+"""run(plan) -> Result: the stages in order, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from modules.core.paths import Paths
+from modules.core.settings import Settings
+from modules.processing import options
+from modules.processing.hooks import FINISHED, LATENTS, START, FinalLatents, FinishedImage, Hooks, StartLatents
+from modules.processing.models.catalog import ModelFile
+from modules.processing.models.loader import LoadedModel
+from modules.processing.papers import infotext_fields
+from modules.processing.previews import linear as linear_preview
+from modules.processing.previews import previews
+from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
+from modules.processing.resolve import ModelPlan, PicturePlan, Plan
+from modules.processing.samplers import samplers
+from modules.processing.schedules import build_sigmas
+from modules.processing.schedules.table import SigmaTable
+from modules.processing.stages.conditioning import ConditioningCache
+from modules.processing.stages.decode import decode_latents, to_images
+from modules.processing.stages.finish import Finisher
+from modules.processing.stages.guidance import GuidedDenoiser, Told
+from modules.processing.stages.network import image_condition
+from modules.processing.stages.tell import tell
+from modules.processing.stages.tiling import circular_padding
+from modules.processing.tasks import txt2img
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What a run is given by the engine. load(checkpoint, vae, mode) brings a model into memory."""
+
+    load: Callable[[ModelFile, ModelFile | None, str], LoadedModel]
+    cache: ConditioningCache
+    hooks: Hooks
+    settings: Settings  # with the request's overrides
+    paths: Paths
+    control: Control
+    report: Report
+
+
+@dataclass(kw_only=True)
+class _Meter:
+    """Turns steps into Progress events with a time estimate from the steps done so far."""
+
+    report: Report
+    batches: int
+    steps: int
+    images: int
+    batch: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def at(self, stage: str, step: int = 0) -> None:
+        done = (self.batch + min(step / max(self.steps, 1), 1.0) * 0.97) / self.batches
+        if stage == "decode":
+            done = (self.batch + 0.98) / self.batches
+        passed = time.monotonic() - self.started
+        eta = passed / done - passed if stage != "load" and step + self.batch > 0 and done > 0 else None
+        self.report(
+            Progress(
+                fraction=done,
+                stage=stage,
+                step=step,
+                steps=self.steps,
+                image=self.batch,
+                images=self.images,
+                eta_s=eta,
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    pictures: list[Picture]
+    interrupted: bool
+    model: LoadedModel
+
+
+class _Skipped(Exception):
+    """The current batch was given up."""
+
+
+def run(plan: Plan, context: RunContext) -> RunResult:
+    """Make all batches of a plan. An interrupt ends the run with what there is; a skip gives up one batch."""
+    meter = _Meter(
+        report=context.report,
+        batches=len(plan.batches),
+        steps=plan.sampling.steps,
+        images=len(plan.pictures),
+    )
+    meter.at("load")
+    finisher = Finisher(plan=plan, settings=context.settings, paths=context.paths, report=context.report)
+    interrupted = False
+    model = _load(plan.model, context)
+    for index, batch in enumerate(plan.batches):
+        if context.control.stopping:
+            interrupted = True
+            break
+        meter.batch = index
+        model = _load(plan.model, context)  # the refiner may have taken its place
+        try:
+            latents = _denoise(plan, batch, model, context, meter)
+        except _Skipped:
+            continue
+        complete = not context.control.interrupted
+        interrupted = interrupted or not complete
+        if latents is None:
+            break
+        meter.at("decode")
+        with circular_padding(model.vae, active=plan.model.tiling):
+            pixels = decode_latents(model, latents, check=context.settings[options.NAN_CHECK])
+        linear_preview.learn(model, latents.cpu(), pixels.cpu())
+        meter.at("save")
+        for offset, image in enumerate(to_images(pixels)):
+            place = index * plan.request.shape.batch_size + offset
+            fields = infotext_fields(plan, batch[offset], context.settings)
+            finished = FinishedImage(image=image, fields=fields, index=place, plan=plan)
+            finisher.add(context.hooks.run(FINISHED, finished), batch=index, offset=offset, complete=complete)
+        if not complete:
+            break
+    return RunResult(pictures=finisher.done(), interrupted=interrupted, model=model)
+
+
+def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
+    return context.load(model.checkpoint, model.vae, model.mode)
+
+
+def _denoise(
+    plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext, meter: _Meter
+) -> torch.Tensor | None:
+    """The finished latents [B, C, h, w], or those at the moment of an interrupt; None when there are none yet."""
+    sampler = samplers.get(plan.sampling.sampler)
+    table = SigmaTable(model.alphas_cumprod, zero_snr=plan.sampling.zero_snr)
+    sigmas = build_sigmas(
+        sampler, plan.sampling.schedule, plan.sampling.steps, table, _family_options(plan, model)
+    ).to(model.device)
+    shape = plan.request.shape
+    calls = plan.sampling.steps * (2 if sampler.second_order else 1)
+    meter.at("encode")
+    extra = image_condition(model, shape.height, shape.width)
+    told = tell(plan, batch, model, table, calls, context, extra)
+    noise = txt2img.make_noise(plan, batch, model, model.device)
+    begun = StartLatents(latents=txt2img.start(plan, noise, sigmas), sigmas=sigmas, plan=plan)
+    begun = context.hooks.run(START, begun)
+    watcher = _Watcher(plan, model, context, meter)
+    denoiser = GuidedDenoiser(
+        told,
+        plan.guidance,
+        steps=calls,
+        hooks=context.hooks,
+        refine=_refiner(plan, batch, context, table, calls) if plan.model.refiner else None,
+        check=context.settings[options.NAN_CHECK],
+    )
+    meter.at("denoise")
+    try:
+        with circular_padding(model.unet, active=plan.model.tiling), torch.no_grad():
+            latents = sampler.function(
+                denoiser, begun.latents, begun.sigmas, noise=noise, on_step=watcher, **plan.sampling.knobs
+            )
+    except Interrupted:
+        return watcher.denoised
+    return context.hooks.run(LATENTS, FinalLatents(latents=latents, plan=plan)).latents
+
+
+def _family_options(plan: Plan, model: LoadedModel):  # noqa: ANN202
+    return dataclasses.replace(plan.sampling.sigmas, is_sdxl=model.family.name.startswith("sdxl"))
+
+
+def _refiner(
+    plan: Plan, batch: tuple[PicturePlan, ...], context: RunContext, table: SigmaTable, calls: int
+) -> Callable[[float, int], Told | None]:
+    """The refiner's network and conditions from its moment on, None before and after that moment."""
+    taken = False
+
+    def refine(sigma: float, step: int) -> Told | None:
+        nonlocal taken
+        by_noise = (len(table.sigmas) - 1 - float(table.sigma_to_t(torch.tensor([sigma]))[0])) / len(table.sigmas)
+        way = step / max(calls, 1) if plan.model.by_steps else by_noise
+        if taken or way < plan.model.switch_at:
+            return None
+        taken = True
+        assert plan.model.refiner is not None
+        model = context.load(plan.model.refiner, None, plan.model.mode)
+        return tell(plan, batch, model, SigmaTable(model.alphas_cumprod), calls, context, None)
+
+    return refine
+
+
+class _Watcher:
+    """Called after each step: tells the progress, shows a preview, and stops when asked."""
+
+    def __init__(self, plan: Plan, model: LoadedModel, context: RunContext, meter: _Meter) -> None:
+        self.denoised: torch.Tensor | None = None
+        self._plan = plan
+        self._model = model
+        self._context = context
+        self._meter = meter
+
+    def __call__(self, step: int, x: torch.Tensor, sigma: torch.Tensor, denoised: torch.Tensor) -> None:
+        self.denoised = denoised
+        self._meter.at("denoise", step + 1)
+        control = self._context.control
+        if control.interrupted:
+            raise Interrupted
+        if control.take_skip():
+            raise _Skipped
+        settings = self._context.settings
+        every = settings[options.PREVIEW_EVERY]
+        if settings[options.PREVIEWS] and every > 0 and (step + 1) % every == 0:
+            with contextlib.suppress(ValueError, RuntimeError):  # a preview is never worth a picture
+                self._context.report(self._preview(step, denoised))
+
+    def _preview(self, step: int, denoised: torch.Tensor) -> Preview:
+        settings = self._context.settings
+        method = previews.get(settings[options.PREVIEW_METHOD])
+        image = method(self._model, denoised[0], self._context.paths)
+        kind = settings[options.PREVIEW_FORMAT]
+        buffer = io.BytesIO()
+        image.save(buffer, kind.upper())
+        return Preview(data=buffer.getvalue(), mime=f"image/{kind}", step=step + 1)

@@ -1,0 +1,186 @@
+"""Classifier-free guidance over weighted AND parts, prompts that change by step, and what hooks add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from modules.core.errors import StageError
+from modules.processing.hooks import GUIDED, NETWORK_INPUT, Guided, Hooks, NetworkInput
+from modules.processing.resolve import GuidancePlan
+
+from .conditioning import Conditioning
+from .decode import upcast
+from .network import Network
+
+Timeline = list[tuple[int, Conditioning]]  # (last step, counted from 0, what the network is told until then)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureConditions:
+    """One picture's AND parts, each with its weight and its timeline, and its negative timeline."""
+
+    parts: tuple[tuple[float, Timeline], ...]
+    negative: Timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A network and all that it is told: exchanged as one when the refiner takes over.
+
+    added(rows, negative flags) gives SDXL's extra conditions for rows, or None.
+    """
+
+    network: Network
+    pictures: tuple[PictureConditions, ...]
+    added: Callable[[list[Conditioning], list[bool]], dict[str, torch.Tensor] | None]
+    empty: torch.Tensor  # [1, 77, C]: the empty text, for padding
+
+
+def at_step(timeline: Timeline, step: int) -> Conditioning:
+    """The entry in force: "from" is used while step <= when, steps counted from 0."""
+    for last, conditioning in timeline:
+        if step <= last:
+            return conditioning
+    return timeline[-1][1]
+
+
+class GuidedDenoiser:
+    """The denoiser that samplers call: x [B, C, h, w] and sigma -> x0.
+
+    denoised = uncond + cfg_scale * sum_k w_k (cond_k - uncond)  (Ho & Salimans 2022, Liu et al. 2022 for AND).
+    `uncond` holds the negative prompt's x0 of the last call, for CFG++ samplers; None when it was not evaluated.
+    """
+
+    def __init__(
+        self,
+        told: Told,
+        plan: GuidancePlan,
+        *,
+        steps: int,
+        hooks: Hooks,
+        refine: Callable[[float, int], Told | None] | None = None,
+        check: bool = True,
+    ) -> None:
+        self.told = told
+        self.plan = plan
+        self.steps = steps  # calls expected in all, twice the steps for second-order samplers
+        self.step = 0  # calls so far
+        self.uncond: torch.Tensor | None = None
+        self._hooks = hooks
+        self._refine = refine
+        self._check = check
+
+    @property
+    def sigma_table(self) -> torch.Tensor:
+        return self.told.network.table.sigmas
+
+    def __call__(self, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        sigma = sigma.to(x).expand(x.shape[0]) if sigma.ndim == 0 else sigma.to(x)
+        if self._refine is not None:
+            self.told = self._refine(float(sigma[0]), self.step) or self.told
+        use_negative = self._use_negative(float(sigma[0]))
+        conds, uncond = self._evaluate(x, sigma, use_negative)
+        denoised, cond = [], []
+        for index, picture in enumerate(self.told.pictures):
+            parts = [(weight, conds[index][part]) for part, (weight, _) in enumerate(picture.parts)]
+            base = uncond[index] if uncond is not None else None
+            cond.append(sum(weight * one for weight, one in parts))
+            if base is None:
+                total = sum(weight for weight, _ in parts)
+                denoised.append(cond[-1] / total if total else parts[0][1])
+            else:
+                moved = sum(weight * (one - base) for weight, one in parts)
+                denoised.append(base + self.plan.cfg_scale * moved)
+        result = torch.stack([torch.as_tensor(one) for one in denoised])
+        self.uncond = uncond
+        if self._hooks.listens(GUIDED):
+            payload = Guided(
+                x=x,
+                sigma=sigma,
+                cond=torch.stack([torch.as_tensor(one) for one in cond]),
+                uncond=uncond,
+                denoised=result,
+                step=self.step,
+                steps=self.steps,
+            )
+            result = self._hooks.run(GUIDED, payload).denoised
+        self.step += 1
+        return result
+
+    def _use_negative(self, sigma: float) -> bool:
+        plan = self.plan
+        if sigma < plan.skip_below and (plan.skip_below_always or self.step % 2):
+            return False
+        if plan.skip_early and self.step / max(self.steps, 1) <= plan.skip_early:
+            return False
+        totals = [sum(weight for weight, _ in picture.parts) for picture in self.told.pictures]
+        return any(abs(plan.cfg_scale * total - 1) > 1e-9 for total in totals)
+
+    def _evaluate(
+        self, x: torch.Tensor, sigma: torch.Tensor, use_negative: bool
+    ) -> tuple[list[list[torch.Tensor]], torch.Tensor | None]:
+        """Per picture the x0 of each part, and the negative's x0 [B, C, h, w] or None."""
+        owners: list[int] = []
+        rows: list[Conditioning] = []
+        negative: list[bool] = []
+        for index, picture in enumerate(self.told.pictures):
+            for _, timeline in picture.parts:
+                owners.append(index)
+                rows.append(at_step(timeline, self.step))
+                negative.append(False)
+        if use_negative:
+            for index, picture in enumerate(self.told.pictures):
+                owners.append(index)
+                rows.append(at_step(picture.negative, self.step))
+                negative.append(True)
+        outputs = self._call_rows(x[owners], sigma[owners], rows, negative)
+        conds: list[list[torch.Tensor]] = [[] for _ in self.told.pictures]
+        for owner, is_negative, output in zip(owners, negative, outputs):
+            if not is_negative:
+                conds[owner].append(output)
+        count = len(self.told.pictures)
+        return conds, torch.stack(outputs[-count:]) if use_negative else None
+
+    def _call_rows(
+        self, x: torch.Tensor, sigma: torch.Tensor, rows: Sequence[Conditioning], negative: list[bool]
+    ) -> list[torch.Tensor]:
+        """Rows of equal length go through the network together; unequal ones in groups of their own."""
+        if self._hooks.listens(NETWORK_INPUT):
+            payload = NetworkInput(x=x, sigma=sigma, step=self.step, steps=self.steps)
+            payload = self._hooks.run(NETWORK_INPUT, payload)
+            x, sigma = payload.x, payload.sigma
+        groups: dict[tuple[object, ...], list[int]] = {}
+        for index, row in enumerate(rows):
+            apart = () if self.plan.batched else (negative[index],)
+            groups.setdefault((row.cross.shape[1], *apart), []).append(index)
+        outputs: list[torch.Tensor] = [x] * len(rows)
+        for members in groups.values():
+            parts = [rows[index] for index in members]
+            cross = torch.cat([part.cross for part in parts]).to(x.device)
+            added = self.told.added(parts, [negative[index] for index in members])
+            result = self._call(x[members], sigma[members], cross, added)
+            for index, one in zip(members, result):
+                outputs[index] = one
+        return outputs
+
+    def _call(
+        self, x: torch.Tensor, sigma: torch.Tensor, cross: torch.Tensor, added: dict[str, torch.Tensor] | None
+    ) -> torch.Tensor:
+        network = self.told.network
+        result = network(x, sigma, cross, added)
+        if not self._check or bool(torch.isfinite(result).all()):
+            return result
+        with upcast(network.model.unet):
+            result = Network(network.model, network.table, image_condition=network.image_condition)(
+                x, sigma, cross, added
+            )
+        if not bool(torch.isfinite(result).all()):
+            raise StageError(
+                f"The network gave not-a-number latents at step {self.step + 1}, in fp32 too.",
+                stage="denoise",
+                hint="Lower the CFG scale, choose another sampler, or check the model file.",
+            )
+        return result

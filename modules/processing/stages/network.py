@@ -1,0 +1,78 @@
+"""The network as an x0-denoiser over sigma: one place knows eps, v, time steps and extra conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from modules.processing.models.loader import LoadedModel
+    from modules.processing.schedules.table import SigmaTable
+
+    from .conditioning import Conditioning
+
+
+class Network:
+    """Wraps a U-Net's prediction: x = x0 + sigma n (variance exploding) in, x0 out.
+
+    Karras et al. 2022 (arXiv:2206.00364), table 1: c_in = 1 / sqrt(sigma^2 + 1), and for v-prediction
+    c_skip = 1 / (sigma^2 + 1), c_out = -sigma / sqrt(sigma^2 + 1).
+    """
+
+    def __init__(self, model: LoadedModel, table: SigmaTable, *, image_condition: torch.Tensor | None = None) -> None:
+        self.model = model
+        self.table = table
+        self.image_condition = image_condition  # [1, c, h, w] extra channels of inpainting and edit models
+        self._dtype = next(model.unet.parameters()).dtype
+
+    @torch.no_grad()
+    def __call__(
+        self, x: torch.Tensor, sigma: torch.Tensor, cross: torch.Tensor, added: dict[str, torch.Tensor] | None
+    ) -> torch.Tensor:
+        """x: [R, C, h, w]; sigma: [R]; cross: [R, 77k, C]; returns x0, same shape, float32."""
+        column = sigma.view(-1, 1, 1, 1)
+        scaled = x / (column**2 + 1).sqrt()
+        if self.image_condition is not None:
+            extra = self.image_condition.to(scaled).expand(scaled.shape[0], -1, -1, -1)
+            scaled = torch.cat([scaled, extra], dim=1)
+        out = self.model.unet(
+            scaled.to(self._dtype),
+            self.table.sigma_to_t(sigma).to(x.device, torch.float32),
+            encoder_hidden_states=cross.to(self._dtype),
+            added_cond_kwargs=None if added is None else {name: one.to(self._dtype) for name, one in added.items()},
+            return_dict=False,
+        )[0].to(x.dtype)
+        if self.model.prediction == "v_prediction":
+            return x / (column**2 + 1) - out * column / (column**2 + 1).sqrt()
+        return x - out * column
+
+
+def added_conditions(
+    model: LoadedModel, parts: list[Conditioning], size: tuple[int, int], crop: tuple[int, int], scores: list[float]
+) -> dict[str, torch.Tensor] | None:
+    """SDXL's pooled text and size conditions for rows `parts`. size: (height, width), crop: (top, left), pixels."""
+    kind = model.family.size_conditions
+    if kind == "none":
+        return None
+    pooled = torch.cat([part.pooled for part in parts if part.pooled is not None])
+    if kind == "refiner":
+        ids = [[*size, *crop, score] for score in scores]
+    else:
+        ids = [[*size, *crop, *size] for _ in parts]
+    return {"text_embeds": pooled, "time_ids": torch.tensor(ids, dtype=torch.float32, device=pooled.device)}
+
+
+def image_condition(model: LoadedModel, height: int, width: int) -> torch.Tensor | None:
+    """Extra channels for text alone: an inpainting model is asked to paint everything over a grey picture."""
+    channels = int(model.unet.config["in_channels"]) - model.latent_channels
+    if channels <= 0:
+        return None
+    factor = model.vae_factor
+    if channels == model.latent_channels:  # InstructPix2Pix: no picture to edit
+        return torch.zeros(1, channels, height // factor, width // factor)
+    from .decode import encode_pixels
+
+    grey = encode_pixels(model, torch.zeros(1, 3, height, width))  # 0 in [-1, 1] is mid grey
+    mask = torch.ones(1, 1, *grey.shape[2:], dtype=grey.dtype, device=grey.device)
+    return torch.cat([mask, grey], dim=1)

@@ -1,0 +1,78 @@
+"""A batch's prompts, expanded by step and encoded: what the network is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from modules.processing import options
+from modules.processing.hooks import ENCODED, EncodedText
+from modules.prompting.schedule import prompt_schedule, split_and
+
+from .conditioning import Conditioning, encode_text
+from .guidance import PictureConditions, Timeline, Told
+from .network import Network, added_conditions
+
+if TYPE_CHECKING:
+    from modules.processing.models.loader import LoadedModel
+    from modules.processing.resolve import PicturePlan, Plan
+    from modules.processing.runner import RunContext
+    from modules.processing.schedules.table import SigmaTable
+
+
+def tell(
+    plan: Plan,
+    batch: tuple[PicturePlan, ...],
+    model: LoadedModel,
+    table: SigmaTable,
+    calls: int,
+    context: RunContext,
+    image_condition: torch.Tensor | None,
+) -> Told:
+    """Encode all texts of a batch for one model. `calls`: network calls in all, on which the schedules are laid."""
+
+    def encode(text: str, negative: bool) -> Conditioning:
+        key = (model.key, text, negative, plan.text)
+        made = context.cache.get(key, lambda: encode_text(model, text, plan.text, negative=negative))
+        payload = EncodedText(text=text, negative=negative, conditioning=made)
+        return context.hooks.run(ENCODED, payload).conditioning
+
+    def timeline(text: str, negative: bool) -> Timeline:
+        schedule = prompt_schedule(text, calls, old_timelines=plan.text.old_timelines)
+        return [(last, encode(part, negative)) for last, part in schedule]
+
+    pictures = tuple(
+        PictureConditions(
+            parts=tuple((weight, timeline(part, False)) for part, weight in split_and(picture.text)),
+            negative=timeline(picture.negative, True),
+        )
+        for picture in batch
+    )
+    empty = encode("", False).cross[:, :77]
+    if plan.text.pad:
+        pictures = tuple(_padded(picture, pictures, empty) for picture in pictures)
+    settings = context.settings
+    shape = plan.request.shape
+    size, crop = (shape.height, shape.width), (settings[options.SDXL_CROP_TOP], settings[options.SDXL_CROP_LEFT])
+    scores = (settings[options.REFINER_SCORE], settings[options.REFINER_NEGATIVE_SCORE])
+    return Told(
+        network=Network(model, table, image_condition=image_condition),
+        pictures=pictures,
+        added=lambda rows, negative: added_conditions(model, rows, size, crop, [scores[one] for one in negative]),
+        empty=empty,
+    )
+
+
+def _padded(
+    picture: PictureConditions, everyone: tuple[PictureConditions, ...], empty: torch.Tensor
+) -> PictureConditions:
+    timelines = [line for one in everyone for line in (*(line for _, line in one.parts), one.negative)]
+    length = max(part.cross.shape[1] for line in timelines for _, part in line)
+
+    def pad(line: Timeline) -> Timeline:
+        return [(last, part.padded(length, empty)) for last, part in line]
+
+    return PictureConditions(
+        parts=tuple((weight, pad(line)) for weight, line in picture.parts), negative=pad(picture.negative)
+    )
