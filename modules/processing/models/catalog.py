@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """A file or diffusers folder. `name` is its path below its models folder, with "/"; `broken` says why it is unusable."""
+    """A file or diffusers folder. `name` is its path below its models folder, with "/"; `broken` says what is wrong."""
 
     kind: str  # "checkpoint", "vae", "embedding"
     path: Path
@@ -204,9 +204,7 @@ def _facts(kind: str, path: Path) -> dict[str, Any]:
         if path.is_dir():
             return _folder_facts(path) if kind == "checkpoint" else {}
         if path.suffix.lower() in PICKLES:
-            needs = (
-                "A pickle file can run code when it is opened: it needs conversion to .safetensors, or --allow-pickle."
-            )
+            needs = "A pickle file can run code: it needs conversion to .safetensors, or --allow-pickle."
             return {"broken": needs} if kind == "checkpoint" else {}
         told = detect(read_header(path))
     except ModelError as error:
@@ -238,7 +236,7 @@ def _folder_facts(folder: Path) -> dict[str, Any]:
 
     index, unet = read("model_index.json"), read("unet/config.json")
     for part in ("unet", "vae"):
-        weights = [one for one in (folder / part).glob("*.safetensors")]
+        weights = list((folder / part).glob("*.safetensors"))
         if not weights:
             raise ModelError(f"{folder.name}: {part} has no .safetensors weights.")
         for one in weights:

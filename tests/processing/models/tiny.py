@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from modules.processing.models.families import Family
 
 BYTES = 256
 BOS, EOS = 2 * BYTES, 2 * BYTES + 1
@@ -71,8 +75,14 @@ def make_tiny(folder: Path, family: str = "sd1", prediction: str = "epsilon", *,
             second.save_pretrained(folder / "text_encoder_2")
             save_tokenizer(folder / "tokenizer_2")
     kind = "StableDiffusionXLPipeline" if family.startswith("sdxl") else "StableDiffusionPipeline"
-    write_json(folder / "model_index.json", {"_class_name": kind})
-    scheduler = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+    index = {"_class_name": kind, "requires_aesthetics_score": family == "sdxl_refiner"}
+    write_json(folder / "model_index.json", index)
+    scheduler = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "num_train_timesteps": 1000,
+    }
     (folder / "scheduler").mkdir(exist_ok=True)
     write_json(folder / "scheduler" / "scheduler_config.json", {**scheduler, "prediction_type": prediction})
     return folder
@@ -106,3 +116,50 @@ def save_tokenizer(folder: Path) -> None:
 
 def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
+
+
+def tiny_family(name: str) -> Family:
+    """The family with the tiny configurations, registered as "tiny_<name>" so that its single files can be loaded."""
+    from modules.processing.models.families import families
+
+    if f"tiny_{name}" not in families:
+        real = families.get(name)
+        acts = {"clip": "quick_gelu", "open_clip": "gelu"}
+        encoders = tuple(
+            dataclasses.replace(one, config={**TEXT, "hidden_act": "quick_gelu" if index == 0 else acts[one.kind]})
+            for index, one in enumerate(real.text.encoders)
+        )
+        if name == "sdxl_refiner":
+            encoders = (dataclasses.replace(encoders[0], config={**TEXT, "hidden_act": "gelu"}),)
+        text = dataclasses.replace(real.text, encoders=encoders)
+        tiny = dataclasses.replace(real, name=f"tiny_{name}", unet=unet_config(name), vae=VAE, text=text)
+        families.add(f"tiny_{name}", tiny)
+    return families.get(f"tiny_{name}")
+
+
+def save_single_file(folder: Path, path: Path, family: str) -> Path:
+    """The diffusers folder's weights in one file, with the names of the original layout."""
+    from safetensors.torch import load_file, save_file
+
+    from modules.processing.models.convert import clip_map, open_clip_map, unet_map, vae_map
+
+    told = tiny_family(family)
+    parts = [("unet", unet_map(told.unet)), ("vae", vae_map(told.vae))]
+    for one in told.text.encoders:
+        parts.append((one.subfolder, (clip_map if one.kind == "clip" else open_clip_map)(one.prefix)))
+    tensors: dict[str, torch.Tensor] = {}
+    for part, name_of in parts:
+        thirds: dict[str, dict[str, torch.Tensor]] = {}
+        for stored in (folder / part).glob("*.safetensors"):
+            for name, value in load_file(stored).items():
+                source = name_of(name)
+                if source.op in ("q", "k", "v"):
+                    thirds.setdefault(source.name, {})[source.op] = value
+                elif source.op == "squeeze":
+                    tensors[source.name] = value[:, :, None, None].contiguous()
+                else:
+                    tensors[source.name] = value.T.contiguous() if source.op == "transpose" else value
+        for name, three in thirds.items():
+            tensors[name] = torch.cat([three["q"], three["k"], three["v"]])
+    save_file(tensors, path)
+    return path

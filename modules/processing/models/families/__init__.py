@@ -34,7 +34,7 @@ class TextEncoderRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TextRecipe:
-    """Hidden states of all encoders side by side; `pooled_from` is the index of the encoder whose pooled state is used."""
+    """Hidden states of all encoders side by side; `pooled_from` is the index of the encoder of the pooled state."""
 
     encoders: tuple[TextEncoderRecipe, ...]
     pooled_from: int | None = None

@@ -51,12 +51,13 @@ CLIP_L: dict[str, Any] = {
     "eos_token_id": 49407,
     "pad_token_id": 1,
 }
-# A least-squares fit of RGB to the latent channels, halved from [-1, 1] to [0, 1].
+# The linear fit for SD 1.4 posted by keturn in the Hugging Face forum ("Decoding latents to RGB without upscaling"),
+# [-1, 1] to [0, 1]: halved, and half added.
 PREVIEW = (
-    (0.175, 0.105, 0.095),
-    (0.095, 0.140, 0.090),
-    (-0.080, 0.095, 0.130),
-    (-0.090, -0.135, -0.235),
+    (0.149, 0.1035, 0.104),
+    (0.0935, 0.143, 0.0865),
+    (-0.079, 0.0945, 0.132),
+    (-0.092, -0.1355, -0.2365),
     (0.5, 0.5, 0.5),
 )
 

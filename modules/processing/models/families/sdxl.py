@@ -29,12 +29,13 @@ OPEN_CLIP_G = {
     "hidden_act": "gelu",
     "projection_dim": 1280,
 }
+# The linear fit of T. A. Vass, "Explaining the SDXL latent space" (Hugging Face blog), given there for 0 to 255.
 PREVIEW_XL = (
-    (0.195, -0.010, -0.040),
-    (-0.120, 0.055, 0.060),
-    (-0.030, 0.030, -0.135),
-    (-0.165, -0.115, -0.080),
-    (0.57, 0.56, 0.54),
+    (60 / 255, 60 / 255, 60 / 255),
+    (-60 / 255, -5 / 255, 10 / 255),
+    (25 / 255, 15 / 255, -5 / 255),
+    (-70 / 255, -50 / 255, -35 / 255),
+    (150 / 255, 140 / 255, 130 / 255),
 )
 
 families.add(
