@@ -129,7 +129,8 @@ def _load_single(file: ModelFile, vae_file: ModelFile | None, place: _Place) -> 
     encoders = []
     for recipe in family.text.encoders:
         names = clip_map(recipe.prefix) if recipe.kind == "clip" else open_clip_map(recipe.prefix)
-        encoders.append(_text_encoder(dict(recipe.config), recipe, weights, names, EOS, place))
+        eos = int(recipe.config["eos_token_id"])
+        encoders.append(_text_encoder(dict(recipe.config), recipe, weights, names, eos, place))
     prediction = file.prediction or _guess_prediction(family, variant, unet, place)
     return LoadedModel(
         file=file,
