@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from modules.core.errors import ModelError
 from modules.processing.memory import MemoryMode
 from modules.processing.models.catalog import ModelFile
-from modules.processing.models.convert import NameMap, Source, clip_map, open_clip_map, unet_map, vae_map
+from modules.processing.models.convert import NameMap, Source, clip_map, ignorable, open_clip_map, unet_map, vae_map
 from modules.processing.models.families import Family, TextEncoderRecipe, families
 from modules.processing.models.weights import Weights, fill, read_config
 
 if TYPE_CHECKING:
     from modules.prompting.clip_tokenizer import ClipTokenizer
 
+log = logging.getLogger(__name__)
 EOS = 49407
 LAST_ALPHA = 4.8973451890853435e-08  # stands for 0 in zero-SNR schedules, so that the largest sigma is finite
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}  # diffusers before 0.15
@@ -131,6 +133,9 @@ def _load_single(file: ModelFile, vae_file: ModelFile | None, place: _Place) -> 
         names = clip_map(recipe.prefix) if recipe.kind == "clip" else open_clip_map(recipe.prefix)
         eos = int(recipe.config["eos_token_id"])
         encoders.append(_text_encoder(dict(recipe.config), recipe, weights, names, eos, place))
+    left = [name for name in weights.left_over() if not ignorable(name)]
+    if left:
+        log.info("%s: %d tensors have no use here, such as %s.", file.name, len(left), left[0])
     prediction = file.prediction or _guess_prediction(family, variant, unet, place)
     return LoadedModel(
         file=file,
