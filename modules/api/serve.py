@@ -1,0 +1,56 @@
+"""From the command line to a listening server: the socket, the URL, uvicorn's configuration."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from modules.api.edge import App
+from modules.core.errors import UserError
+from modules.core.options import Options
+
+BACKLOG = 2048
+
+
+def bind(options: Options) -> socket.socket:
+    """A bound socket, so that the port is known before serving (port 0 is a free one). UserError when it is taken."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((options.host, options.port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise UserError(
+            f"Cannot listen on {options.host}, port {options.port}: {error.strerror}.",
+            hint="Choose another with --port N; --port 0 takes a free one.",
+        ) from error
+    return sock
+
+
+def url_of(options: Options, sock: socket.socket) -> str:
+    """Where a browser on this machine finds the server."""
+    scheme = "https" if options.network.tls_certfile else "http"
+    host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "localhost") else options.host  # noqa: S104
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}:{sock.getsockname()[1]}{options.network.subpath.rstrip('/')}/"
+
+
+def server_for(app: App, options: Options) -> uvicorn.Server:
+    """A uvicorn server; run it with `server.run(sockets=[sock])`."""
+    network = options.network
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # our App is wider than asgiref's TypedDicts
+        timeout_keep_alive=network.timeout_keep_alive_s,
+        timeout_graceful_shutdown=5,
+        ssl_keyfile=str(network.tls_keyfile) if network.tls_keyfile else None,
+        ssl_certfile=str(network.tls_certfile) if network.tls_certfile else None,
+        root_path=network.subpath.rstrip("/"),
+        server_header=False,
+        proxy_headers=False,  # X-Forwarded-* of a stranger must not change what the edge decides on
+        h11_max_incomplete_event_size=64 * 1024,
+        log_level="warning",
+    )
+    return uvicorn.Server(config)
