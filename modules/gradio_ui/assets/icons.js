@@ -1,0 +1,45 @@
+// One set of icons: 24 px grid, 1.75 px strokes, drawn for this page.
+"use strict";
+
+easel.icons = {
+    paste: "M9 4h6v3H9zM9 5H6v15h12V5h-3M12 11v6M9.5 14.5 12 17l2.5-2.5",
+    clear: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5",
+    apply: "M4 7h10M4 12h6M4 17h6M13 15l2.5 2.5L20 12",
+    edit: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
+    keys: "M3 7h18v10H3zM6.5 10.5h.01M10 10.5h.01M13.5 10.5h.01M17 10.5h.01M8 14h8",
+    swap: "M7 4v14M4 15l3 3 3-3M17 20V6M14 9l3-3 3 3",
+    dice: "M5 5h14v14H5zM9 9h.01M15 9h.01M12 12h.01M9 15h.01M15 15h.01",
+    reuse: "M4 12a8 8 0 0 1 14-5M20 12a8 8 0 0 1-14 5M18 3v4h-4M6 21v-4h4",
+    refresh: "M4 12a8 8 0 0 1 14-5M20 12a8 8 0 0 1-14 5M18 3v4h-4M6 21v-4h4",
+    save: "M6 4h12v16l-6-4-6 4z",
+    zip: "M5 4h14v16H5zM12 4v2M12 8v2M12 12v2M10.5 17h3",
+    open: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
+    send: "M4 12h14M13 6l6 6-6 6",
+    theme: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+    up: "M12 19V5M6 11l6-6 6 6",
+    down: "M12 5v14M6 13l6 6 6-6",
+    stop: "M6 6h12v12H6z",
+    show: "M3 12s3-6 9-6 9 6 9 6-3 6-9 6-9-6-9-6zM12 10a2 2 0 1 0 0 4 2 2 0 0 0 0-4",
+};
+
+function icon(name) {
+    const space = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(space, "svg");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    svg.classList.add("icon");
+    const path = document.createElementNS(space, "path");
+    path.setAttribute("d", easel.icons[name] || "");
+    svg.append(path);
+    return svg;
+}
+
+function drawIcons() {
+    for (const element of document.querySelectorAll("[data-icon]")) {
+        if (!element.querySelector("svg")) element.prepend(icon(element.dataset.icon));
+    }
+    for (const element of document.querySelectorAll("button.tool")) {
+        const name = Array.from(element.classList).find((one) => one.startsWith("icon-"));
+        if (name && !element.querySelector("svg")) element.prepend(icon(name.slice(5)));
+    }
+}

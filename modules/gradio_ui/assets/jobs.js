@@ -1,0 +1,101 @@
+// From the press of Generate to the picture: the job is watched by its id, through reloads and restarts.
+"use strict";
+
+const watched = {};
+
+function jobAction(id, action) { return ask(`easel/jobs/${id}/${action}`, {}); }
+
+/** Called with what submit answered: {id} or {error, hint, field}. */
+function easelSubmitted(tab, raw) {
+    let reply = {};
+    try { reply = JSON.parse(raw || "{}"); } catch { return; }
+    document.getElementById(`${tab}_generate`).classList.remove("sent");
+    newClientId(tab);
+    const panel = document.getElementById(`html_log_${tab}`);
+    panel.textContent = "";
+    document.querySelectorAll(".field-wrong").forEach((one) => one.classList.remove("field-wrong"));
+    if (reply.error) {
+        const part = (reply.field || "").split(".").pop();
+        const control = document.getElementById(`${tab}_${{sampler: "sampling", schedule: "scheduler", cfg_scale: "cfg_scale"}[part] || part}`);
+        control?.classList.add("field-wrong");
+        toast(`${reply.error} ${reply.hint || ""}`);
+        panel.textContent = `${reply.error} ${reply.hint || ""}`;
+    } else if (reply.id) watchJob(tab, reply.id, true);
+}
+
+/** A new press gets a new id; presses before the answer share one, so a double click makes one job. */
+function newClientId(tab) { setValue(box(`${tab}_client_id`), randomId()); }
+
+function showProgress(tab, job) {
+    const row = document.querySelector(`#${tab}_results_panel .progress-row`), bar = row.querySelector(".bar");
+    const running = job.state === "running", progress = job.progress, waits = job.state === "queued";
+    row.hidden = false;
+    const part = running && progress ? progress.fraction : waits ? 0 : 1;
+    bar.firstElementChild.style.width = `${(part * 100).toFixed(1)}%`;
+    bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
+    bar.hidden = !running;
+    const words = [];
+    if (waits) words.push(t("stage.queued", {place: job.place || 1}));
+    else if (running) {
+        if (progress?.steps && progress.stage === "denoise") words.push(t("job.step", {step: progress.step, steps: progress.steps}));
+        else if (progress) words.push(t(`job.stage.${progress.stage}`));
+        else words.push(t("stage.starting"));
+        if (progress?.images > 1) words.push(t("job.image", {image: Math.min(progress.image + 1, progress.images), images: progress.images}));
+        if (progress?.eta_s) words.push(t("job.left", {time: formatTime(progress.eta_s)}));
+        if (job.requeued) words.push(t("job.requeued"));
+    } else {
+        if (job.state !== "done") words.push(t(`job.state.${job.state}`));
+        if (job.result.seconds) words.push(t("job.took", {time: formatTime(job.result.seconds)}));
+        if (job.result.peak_bytes) words.push(t("job.peak", {memory: formatBytes(job.result.peak_bytes)}));
+        words.push(...job.result.warnings);
+    }
+    row.querySelector(".progress-text").textContent = words.join(" \u00b7 ");
+    row.hidden = !words.length;
+    easel.busy = running || waits;
+    const busy = document.getElementById(`${tab}_actions_column`);
+    busy.classList.toggle("busy", easel.busy);
+    for (const name of ["interrupt", "skip"]) document.getElementById(`${tab}_${name}`).disabled = !easel.busy;
+    if (easel.titleProgress) setTitle(running ? `${Math.round(part * 100)}%` : waits ? t("job.state.queued") : "");
+}
+
+/** Follow one job until it is over. A newer press waits in the queue until the older one is done. */
+function watchJob(tab, id, isNew) {
+    const now = watched[tab];
+    if (isNew && now && now.id !== id && now.live) { now.next.push(id); return; }
+    const watch = watched[tab] = {id, live: true, next: now?.next || []};
+    (async function look() {
+        if (watched[tab] !== watch) return;
+        let again = easel.refreshMs;
+        try {
+            const job = await ask(`easel/jobs/${id}`);
+            if (watched[tab] !== watch) return;
+            easel.galleries[tab].show(job);
+            showProgress(tab, job);
+            if (!["queued", "running"].includes(job.state)) {
+                watch.live = false;
+                if (watch.next.length) setTimeout(() => watchJob(tab, watch.next.shift()), 600);
+                return;
+            }
+            if (job.state === "running" && !job.preview) again = Math.min(again, 200);
+        } catch (error) {
+            if (error.status === 404) { watch.live = false; return; }
+            again = 1500;
+        }
+        setTimeout(look, again);
+    })();
+}
+
+onUiLoaded(() => {
+    const tab = "txt2img", generate = document.getElementById(`${tab}_generate`);
+    newClientId(tab);
+    generate.addEventListener("click", () => generate.classList.add("sent"), true);
+    for (const name of ["interrupt", "skip"]) {
+        const button = document.getElementById(`${tab}_${name}`);
+        button.disabled = true;
+        button.addEventListener("click", () => {
+            const id = watched[tab]?.id;
+            if (id && easel.busy) jobAction(id, name).catch(tell);
+        });
+    }
+    ask(`easel/jobs?tag=${tab}&last=1`).then((found) => { if (found.length && !watched[tab]) watchJob(tab, found[0].id); }).catch(() => {});
+});

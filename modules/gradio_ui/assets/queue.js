@@ -1,0 +1,72 @@
+// Queue: every job with its state, picture and what can be done about it. Asked for only while it is looked at.
+"use strict";
+
+onUiLoaded(() => {
+    const list = document.getElementById("queue_list"), rows = new Map();
+    let filter = "all", shown = false, timer = 0;
+    const groups = {failed: ["failed", "cancelled", "interrupted"]};
+
+    function button(name, words, act) {
+        return make("button", {type: "button", class: "tool-like", title: t(words), "aria-label": t(words), on: {click: () => act().then(look).catch(tell)}}, icon(name));
+    }
+
+    function actions(job) {
+        const act = (action) => () => jobAction(job.id, action);
+        if (job.state === "queued") return [button("up", "queue.up", act("up")), button("down", "queue.down", act("down")), button("clear", "queue.cancel", act("cancel"))];
+        if (job.state === "running") return [button("stop", "queue.stop", act("interrupt"))];
+        const show = job.tag === "txt2img" && job.pictures.length
+            ? [button("show", "queue.show", async () => { watchJob("txt2img", job.id); selectTab("txt2img"); })] : [];
+        return [...show, button("refresh", "queue.retry", act("retry"))];
+    }
+
+    function row(job) {
+        const progress = job.progress, running = job.state === "running";
+        const thumbs = job.pictures.slice(0, 4).map((one, index) => make("img", {src: `easel/jobs/${job.id}/pictures/${index}`, alt: "", loading: "lazy"}));
+        const facts = [job.state === "queued" && job.place ? `${t("job.state.queued")} ${job.place}` : t(`job.state.${job.state}`)];
+        if (job.shape) facts.push(`${job.shape.width}\u00d7${job.shape.height}`);
+        if (job.result.seconds) facts.push(formatTime(job.result.seconds));
+        if (running && progress?.eta_s) facts.push(t("job.left", {time: formatTime(progress.eta_s)}));
+        if (job.error) facts.push(job.error.message);
+        return make("li", {class: `job ${job.state}`, id: `job_${job.id}`},
+            make("div", {class: "job-thumbs"}, ...thumbs),
+            make("div", {class: "job-about"}, make("p", {class: "job-prompt", text: job.prompt || t("queue.untitled"), title: job.prompt}),
+                make("p", {class: "quiet", text: facts.join(" \u00b7 ")}),
+                running ? make("div", {class: "bar"}, make("i", {style: `width: ${((progress?.fraction || 0) * 100).toFixed(1)}%`})) : null),
+            make("div", {class: "job-actions"}, ...actions(job)));
+    }
+
+    async function look() {
+        clearTimeout(timer);
+        try {
+            const jobs = (await ask("easel/jobs")).reverse();
+            const wanted = jobs.filter((job) => filter === "all" || (groups[filter] || [filter]).includes(job.state));
+            const order = wanted.map((job) => {
+                const mark = JSON.stringify([job, easel.pick()]), old = rows.get(job.id);
+                if (old && old.mark === mark) return old.element;
+                const element = row(job);
+                rows.set(job.id, {mark, element});
+                return element;
+            });
+            const same = list.children.length === order.length && order.every((one, index) => list.children[index] === one);
+            if (!order.length) list.replaceChildren(make("li", {class: "quiet none", text: t("queue.empty")}));
+            else if (!same) {
+                const focused = document.activeElement?.closest?.("li.job")?.id, label = document.activeElement?.getAttribute?.("aria-label");
+                list.replaceChildren(...order);
+                if (focused && label) document.querySelector(`#${CSS.escape(focused)} [aria-label="${CSS.escape(label)}"]`)?.focus();
+            }
+        } catch { /* the banner says so */ }
+        if (shown) timer = setTimeout(look, 1000);
+    }
+
+    function choose(name) {
+        filter = name;
+        for (const one of document.querySelectorAll("[data-filter]")) one.setAttribute("aria-pressed", String(one.dataset.filter === name));
+        look();
+    }
+
+    for (const one of document.querySelectorAll("[data-filter]")) one.onclick = () => choose(one.dataset.filter);
+    document.getElementById("queue_clear").onclick = () => ask("easel/jobs/clear", {}).then(look).catch(tell);
+    document.addEventListener("easel-tab", (event) => { shown = event.detail === "queue"; if (shown) look(); });
+    choose("all");
+    shown = document.getElementById("tab_queue").style.display !== "none";
+});

@@ -1,0 +1,85 @@
+// The page's words in the chosen language, and small helpers to build elements. Text goes in as text, never as HTML.
+"use strict";
+
+easel.pick = function () {
+    const wanted = easel.language === "browser" ? (navigator.language || "en") : easel.language;
+    return wanted.toLowerCase().startsWith("zh") ? "zh" : "en";
+};
+
+/** The words of a key; {name} is filled from `values`. */
+function t(key, values) {
+    const words = easel.words[easel.pick()] || {};
+    const found = words[key] ?? easel.words.en[key] ?? key;
+    return values ? found.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all)) : found;
+}
+
+/** make("button", {class, text, title, on: {click}}, ...children) */
+function make(tag, about = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(about)) {
+        if (value === undefined || value === null || value === false) continue;
+        if (name === "text") element.textContent = value;
+        else if (name === "on") for (const [event, handler] of Object.entries(value)) element.addEventListener(event, handler);
+        else if (name === "class") element.className = value;
+        else if (name in element && typeof value !== "string") element[name] = value;
+        else element.setAttribute(name, value);
+    }
+    element.append(...children.filter((one) => one !== null && one !== undefined));
+    return element;
+}
+
+function setWord(element, words) {
+    const node = Array.from(element.childNodes).find((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
+    if (node) node.data = words; else element.append(words);
+}
+
+function labelControl(id, words) {
+    const element = document.getElementById(id);
+    if (!element) return;
+    if (element.tagName === "BUTTON") { setWord(element, words); return; }
+    const title = element.querySelector('[data-testid="block-info"]') || element.querySelector(":scope > button.label-wrap > span");
+    if (title) setWord(title, words);
+    const sole = element.querySelectorAll("textarea, input[type=number], input[role=combobox], input[role=listbox]");
+    for (const one of sole) one.setAttribute("aria-label", words);
+    const range = element.querySelector("input[type=range]");
+    if (range) range.setAttribute("aria-label", words);
+}
+
+/** Write the words of the chosen language into everything that names a key. */
+function applyWords(root = document) {
+    document.documentElement.lang = easel.pick() === "zh" ? "zh-CN" : "en";
+    for (const key of Object.keys(easel.words.en)) {
+        const [kind, id] = key.split(/\.(.*)/);
+        if (kind === "label") labelControl(id, t(key));
+        else if (kind === "tip") {
+            const element = document.getElementById(id);
+            if (element) {
+                element.title = t(key);
+                if (element.tagName === "BUTTON" && !element.textContent.trim()) element.setAttribute("aria-label", t(key));
+            }
+        } else if (kind === "placeholder") {
+            const box = document.querySelector(`#${id} textarea`);
+            if (box) box.placeholder = t(key);
+        } else if (kind === "tab") {
+            const button = document.getElementById(`tab_button_${id}`);
+            if (button) setWord(button, t(key));
+        }
+    }
+    for (const element of root.querySelectorAll("[data-t]")) setWord(element, t(element.dataset.t));
+    for (const element of root.querySelectorAll("[data-t-title]")) {
+        element.title = t(element.dataset.tTitle);
+        element.setAttribute("aria-label", element.title);
+    }
+    for (const element of root.querySelectorAll("[data-t-aria]")) element.setAttribute("aria-label", t(element.dataset.tAria));
+    for (const element of root.querySelectorAll("[data-t-placeholder]")) element.placeholder = t(element.dataset.tPlaceholder);
+}
+
+function formatTime(seconds) {
+    const n = Math.max(0, seconds);
+    if (n < 60) return t("time.s", {n: n < 10 ? n.toFixed(1) : Math.round(n)});
+    return t("time.min", {m: Math.floor(n / 60), n: Math.round(n % 60)});
+}
+
+function formatBytes(bytes) {
+    return bytes >= 1e9 ? `${(bytes / 2 ** 30).toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
+}

@@ -1,0 +1,57 @@
+"""The page's own small components, on Gradio's; labels come from the text table by element id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from modules.gradio_ui.texts import table, text
+
+
+def label(elem_id: str) -> str:
+    return text(f"label.{elem_id}")
+
+
+def tool_button(elem_id: str, icon: str, **more: Any) -> gr.Button:
+    """A square button; the page draws `icon` (assets/icons.js) and sets label and tooltip from the table."""
+    return gr.Button("", elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], min_width=36, scale=0, **more)
+
+
+def slider(elem_id: str, low: float, high: float, value: float, step: float) -> gr.Slider:
+    return gr.Slider(low, high, value=value, step=step, label=label(elem_id), elem_id=elem_id, buttons=[])
+
+
+def number(elem_id: str, value: float, **limits: Any) -> gr.Number:
+    return gr.Number(value=value, precision=0, label=label(elem_id), elem_id=elem_id, min_width=72, **limits)
+
+
+def dropdown(elem_id: str, choices: list[str], value: Any, **more: Any) -> gr.Dropdown:
+    return gr.Dropdown(choices, value=value, label=label(elem_id), elem_id=elem_id, min_width=120, **more)
+
+
+def accordion(elem_id: str) -> gr.Accordion:
+    """Closed, with its children in the page all the same (`open=0` is what Gradio 6 takes for that)."""
+    return gr.Accordion(label(elem_id), open=0, elem_id=elem_id, elem_classes=["input-accordion"])  # type: ignore[arg-type]
+
+
+def hidden_text(elem_id: str) -> gr.Textbox:
+    """In the page but not seen: how scripts hand values to Python and back."""
+    return gr.Textbox("", elem_id=elem_id, visible="hidden", show_label=False)
+
+
+def hidden_button(elem_id: str) -> gr.Button:
+    return gr.Button("", elem_id=elem_id, visible="hidden")
+
+
+def prompt_box(elem_id: str, lines: int) -> gr.Textbox:
+    return gr.Textbox(
+        label=label(elem_id),
+        elem_id=elem_id,
+        elem_classes=["prompt"],
+        lines=lines,
+        max_lines=24,
+        show_label=False,
+        placeholder=table("en")[f"placeholder.{elem_id}"],
+        html_attributes=gr.InputHTMLAttributes(spellcheck=False),
+    )

@@ -1,0 +1,75 @@
+"""Jobs as the page sees them: plain JSON, pictures by index, never a path."""
+
+from __future__ import annotations
+
+import dataclasses
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modules.gradio_ui.services import UiServices
+
+
+def job_json(services: UiServices, job: Any, *, place: int | None = None) -> dict[str, Any]:
+    """One job with its progress and pictures. `place` in the queue counts from 1."""
+    shot = services.queue.snapshot(job.id)
+    progress, preview = getattr(shot, "progress", None), getattr(shot, "preview", None)
+    request = job.request if isinstance(job.request, Mapping) else {}
+    prompt = request.get("prompt") or {}
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "tag": job.tag,
+        "state": str(job.state),
+        "place": place,
+        "prompt": str(prompt.get("positive", "")) if isinstance(prompt, Mapping) else "",
+        "shape": request.get("shape"),
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "error": error_json(job.error),
+        "progress": dataclasses.asdict(progress) if progress is not None else None,
+        "preview": preview_mark(preview),
+        "pictures": [picture_json(one) for one in pictures(services, job)],
+        "result": result_json(job),
+        "requeued": bool(getattr(job, "requeued", False)),
+    }
+
+
+def pictures(services: UiServices, job: Any) -> list[Any]:
+    """Pictures of a running or finished job, in order; grids first when there are any."""
+    return list(services.queue.snapshot(job.id).pictures)
+
+
+def picture_json(picture: Any) -> dict[str, Any]:
+    value = dataclasses.asdict(picture)
+    value["name"] = Path(value.pop("path")).name
+    return value
+
+
+def result_json(job: Any) -> dict[str, Any]:
+    result = job.result if isinstance(job.result, Mapping) else {}
+    info = result.get("info")
+    warnings = info.get("warnings", []) if isinstance(info, Mapping) else []
+    return {"seconds": result.get("seconds"), "peak_bytes": result.get("peak_bytes"), "warnings": warnings}
+
+
+def error_json(error: Any) -> dict[str, str] | None:
+    """What happened, what to do, where, and the details to copy."""
+    if not error:
+        return None
+    if isinstance(error, Mapping):
+        return {key: str(error.get(key) or "") for key in ("message", "hint", "stage", "details")}
+    return {"message": str(error), "hint": "", "stage": "", "details": str(error)}
+
+
+def preview_mark(preview: Any) -> str | None:
+    """Changes whenever the preview does, so that the page fetches each preview once."""
+    return None if preview is None else f"{preview.step}-{len(preview.data)}-{hash(preview.data[-256:]) & 0xFFFFFF:x}"
+
+
+def content_type(path: Path) -> str:
+    """Only pictures keep their type; anything else is a download."""
+    guess = {".webp": "image/webp", ".avif": "image/avif"}.get(path.suffix.lower()) or mimetypes.guess_type(path)[0]
+    return guess if guess in {"image/png", "image/jpeg", "image/webp", "image/avif"} else "application/octet-stream"

@@ -1,0 +1,259 @@
+"""The page's private routes below /easel and /assets/easel: jobs, pictures, settings, words."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from modules.core.errors import EaselError, NotFoundError
+from modules.gradio_ui import options, texts
+from modules.gradio_ui.job_view import content_type, job_json, pictures
+from modules.gradio_ui.model_view import checkpoint_titles, status_json
+from modules.gradio_ui.services import UiServices
+from modules.gradio_ui.settings_view import settings_json
+
+log = logging.getLogger(__name__)
+ASSETS = Path(__file__).parent / "assets"
+MAX_UPLOAD = 64 * 1024 * 1024
+MAX_JSON = 1024 * 1024
+NO_STORE = {"Cache-Control": "no-store"}
+FINISHED = ("done", "failed", "cancelled", "interrupted")
+Handler = Callable[[UiServices, Request, bytes], Any]
+
+
+def answering(handler: Handler, services: UiServices) -> Callable[[Request], Awaitable[Response]]:
+    """Run a plain handler in a thread; errors of a person become JSON with a message and a hint."""
+
+    @functools.wraps(handler)
+    async def endpoint(request: Request) -> Response:
+        limit = MAX_UPLOAD if request.url.path.endswith("read-picture") else MAX_JSON
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit:
+                return JSONResponse({"error": "The upload is too large.", "hint": ""}, status_code=413)
+        try:
+            found = await run_in_threadpool(handler, services, request, body)
+        except NotFoundError as error:
+            return JSONResponse({"error": error.message, "hint": error.hint}, status_code=404, headers=NO_STORE)
+        except EaselError as error:
+            field = getattr(error, "field", "")
+            said = {"error": error.message, "hint": error.hint, "field": field}
+            return JSONResponse(said, status_code=422, headers=NO_STORE)
+        return found if isinstance(found, Response) else JSONResponse(found, headers=NO_STORE)
+
+    return endpoint
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError as error:
+        raise EaselError("The request is not JSON.") from error
+    if not isinstance(found, dict):
+        raise EaselError("The request is not a JSON object.")
+    return found
+
+
+def status(services: UiServices, request: Request, body: bytes) -> Any:
+    return status_json(services)
+
+
+def jobs(services: UiServices, request: Request, body: bytes) -> Any:
+    """All jobs, newest last; `?tag=` and `?last=1` find the job a reloaded page was watching."""
+    found = services.queue.list()
+    tag = request.query_params.get("tag")
+    waiting = [one.id for one in found if one.state == "queued"]
+    if tag:
+        found = [one for one in found if one.tag == tag]
+    if request.query_params.get("last"):
+        running = [one for one in found if one.state == "running"]
+        found = running[:1] or found[-1:]
+    return [
+        job_json(services, one, place=waiting.index(one.id) + 1 if one.id in waiting else None) for one in found[-300:]
+    ]
+
+
+def job(services: UiServices, request: Request, body: bytes) -> Any:
+    one = services.queue.get(request.path_params["id"])
+    place = None
+    if one.state == "queued":
+        waiting = [other.id for other in services.queue.list() if other.state == "queued"]
+        place = waiting.index(one.id) + 1 if one.id in waiting else None
+    return job_json(services, one, place=place)
+
+
+def preview(services: UiServices, request: Request, body: bytes) -> Response:
+    shot = services.queue.snapshot(request.path_params["id"]).preview
+    if shot is None:
+        raise NotFoundError("There is no preview yet.")
+    return Response(shot.data, media_type=shot.mime, headers=NO_STORE)
+
+
+def picture_file(services: UiServices, request: Request) -> Path:
+    found = pictures(services, services.queue.get(request.path_params["id"]))
+    index = request.path_params["index"]
+    if not 0 <= index < len(found):
+        raise NotFoundError(f"The job has {len(found)} pictures; there is no number {index}.")
+    path = Path(found[index].path)
+    if not path.is_file():
+        raise NotFoundError(f"The file {path.name} is gone.", hint="It was moved or deleted after it was made.")
+    return path
+
+
+def picture(services: UiServices, request: Request, body: bytes) -> Response:
+    """The saved file itself, with its metadata."""
+    path = picture_file(services, request)
+    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    disposition = "attachment" if "download" in request.query_params else "inline"
+    kind = content_type(path)
+    return FileResponse(path, media_type=kind, filename=path.name, headers=headers, content_disposition_type=disposition)
+
+
+def archive(services: UiServices, request: Request, body: bytes) -> Response:
+    found = pictures(services, services.queue.get(request.path_params["id"]))
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as zipped:
+        for number, one in enumerate(found):
+            path = Path(one.path)
+            if path.is_file():
+                zipped.write(path, f"{number:02}-{path.name}")
+    name = f'attachment; filename="easel-{request.path_params["id"][:8]}.zip"'
+    return Response(raw.getvalue(), media_type="application/zip", headers={"Content-Disposition": name})
+
+
+def save(services: UiServices, request: Request, body: bytes) -> Any:
+    """Copy one picture to the favourites folder and note it in log.csv."""
+    from modules.gradio_ui.favourites import save_favourite
+
+    found = pictures(services, services.queue.get(request.path_params["id"]))
+    path = picture_file(services, request)
+    return {"saved": save_favourite(services, path, found[request.path_params["index"]])}
+
+
+def act(services: UiServices, request: Request, body: bytes) -> Any:
+    """interrupt, skip, cancel, retry, up, down. The job as it is afterwards."""
+    id, action = request.path_params["id"], request.path_params["action"]
+    queue = services.queue
+    queue.get(id)  # a wrong id is 404, whatever the action
+    actions: dict[str, Callable[[], Any]] = {
+        "interrupt": lambda: queue.interrupt_smart(id),
+        "skip": lambda: queue.skip(id),
+        "cancel": lambda: queue.cancel(id),
+        "retry": lambda: queue.retry(id),
+        "up": lambda: queue.move(id, -1),
+        "down": lambda: queue.move(id, 1),
+    }
+    if action not in actions:
+        raise NotFoundError(f"There is no action {action!r}.", hint=f"Known: {', '.join(actions)}.")
+    done = actions[action]()
+    target = done.id if action == "retry" and hasattr(done, "id") else id
+    return job_json(services, queue.get(target))
+
+
+def clear(services: UiServices, request: Request, body: bytes) -> Any:
+    services.queue.clear()
+    return {"cleared": True}
+
+
+def get_settings(services: UiServices, request: Request, body: bytes) -> Any:
+    return settings_json(services.settings)
+
+
+def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
+    """{"changes": {key: value}}; all or nothing. Settings of scope admin stay with this machine's owner."""
+    changes = read_json(body).get("changes")
+    if not isinstance(changes, dict):
+        raise EaselError("changes is missing.")
+    services.settings.update(changes)
+    return {"values": {key: services.settings.get(key) for key in changes}}
+
+
+def tokens(services: UiServices, request: Request, body: bytes) -> Any:
+    wish = read_json(body)
+    styles = tuple(str(one) for one in wish.get("styles") or ())
+    text = str(wish.get("text", ""))[:200_000]
+    used, room = services.engine.count_tokens(text, styles, negative=bool(wish.get("negative")))
+    return {"used": used, "room": room}
+
+
+def read_picture(services: UiServices, request: Request, body: bytes) -> Any:
+    """Everything a picture file says about itself: {"infotext", "fields", "items"}."""
+    from modules.gradio_ui.reading import read_upload
+
+    return read_upload(body)
+
+
+def parse(services: UiServices, request: Request, body: bytes) -> Any:
+    from modules.imaging.infotext import parse_infotext
+
+    return {"fields": parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])}
+
+
+def models(services: UiServices, request: Request, body: bytes) -> Any:
+    if request.method == "POST":
+        services.engine.catalog.refresh()
+    chosen = services.settings.get(options.CHECKPOINT_KEY)
+    return {"titles": checkpoint_titles(services), "chosen": chosen}
+
+
+def choose(services: UiServices, request: Request, body: bytes) -> Any:
+    """Choose the checkpoint; it loads in the background, jobs that are queued keep theirs."""
+    title = str(read_json(body).get("title", ""))
+    services.settings.update({options.CHECKPOINT_KEY: title})
+    import threading
+
+    threading.Thread(target=services.engine.preload, name="preload", daemon=True).start()
+    return status_json(services)
+
+
+def styles(services: UiServices, request: Request, body: bytes) -> Any:
+    """GET: all. POST {"save": {name, prompt, negative}} or {"delete": name} or {"apply": names, prompt, negative}."""
+    from modules.gradio_ui.styles_view import change_styles
+
+    return change_styles(services.engine.styles, read_json(body))
+
+
+def words(services: UiServices, request: Request, body: bytes) -> Any:
+    return {code: texts.table(code) for code in texts.languages()}
+
+
+def routes(services: UiServices) -> list[BaseRoute]:
+    """All of them; to be registered before Gradio is mounted at /, which would shadow them."""
+
+    def at(path: str, handler: Handler, *methods: str) -> Route:
+        return Route(path, answering(handler, services), methods=list(methods or ("GET",)))
+
+    return [
+        at("/easel/status", status),
+        at("/easel/jobs", jobs),
+        at("/easel/jobs/clear", clear, "POST"),
+        at("/easel/jobs/{id:str}", job),
+        at("/easel/jobs/{id:str}/preview", preview),
+        at("/easel/jobs/{id:str}/zip", archive),
+        at("/easel/jobs/{id:str}/pictures/{index:int}", picture),
+        at("/easel/jobs/{id:str}/pictures/{index:int}/save", save, "POST"),
+        at("/easel/jobs/{id:str}/{action:str}", act, "POST"),
+        at("/easel/settings", get_settings),
+        at("/easel/settings", put_settings, "POST"),
+        at("/easel/tokens", tokens, "POST"),
+        at("/easel/read-picture", read_picture, "POST"),
+        at("/easel/parse", parse, "POST"),
+        at("/easel/models", models, "GET", "POST"),
+        at("/easel/models/choose", choose, "POST"),
+        at("/easel/styles", styles, "GET", "POST"),
+        at("/easel/words", words),
+        Mount("/assets/easel", StaticFiles(directory=ASSETS), name="easel-assets"),
+    ]

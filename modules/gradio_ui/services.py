@@ -1,0 +1,21 @@
+"""What the page needs from the rest of the program, handed in once by webui.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modules.core.paths import Paths
+    from modules.core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class UiServices:
+    """`engine`: modules.processing.engine.Engine. `queue`: modules.jobs' JobQueue. `options`: the command line."""
+
+    engine: Any
+    queue: Any
+    settings: Settings
+    paths: Paths
+    options: Any = None

@@ -1,0 +1,28 @@
+"""The settings registry as JSON for the Settings tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules.core.settings import Setting, Settings, setting_registry
+
+
+def settings_json(settings: Settings) -> list[dict[str, Any]]:
+    return [setting_json(one, settings) for one in setting_registry]
+
+
+def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:
+    return {
+        "key": setting.key,
+        "kind": type(setting.default).__name__,
+        "value": settings[setting],
+        "default": setting.default,
+        "label": setting.label,
+        "section": setting.section,
+        "scope": setting.scope,
+        "minimum": setting.minimum,
+        "maximum": setting.maximum,
+        "step": setting.step,
+        "choices": setting.options(),
+        "hint": setting.hint,
+    }
