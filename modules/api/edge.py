@@ -195,11 +195,12 @@ class Edge:
         try:
             await self.app(scope, counted, answer.send)
         except Exception as error:
-            if answer.started:
+            if answer.instead is None and answer.started:
                 raise
             if answer.instead is None:
                 log.exception("%s %s failed.", scope["method"], scope["path"])
-            await answer.refuse(answer.instead or _Refusal(500, "The server made a mistake; its log says more.", error))
+            if not answer.started:
+                await answer.refuse(answer.instead or _Refusal(500, "The server failed; its log says more.", error))
 
 
 @dataclass(frozen=True)

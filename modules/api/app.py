@@ -1,0 +1,90 @@
+"""The HTTP API as one FastAPI app: every file in routes/ adds a router by existing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import pkgutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from modules.api import routes
+from modules.api.services import Services
+from modules.core.errors import EaselError, NotFoundError, UserError
+from modules.core.version import VERSION
+
+THREADS = 256  # a blocking txt2img call holds one; progress and interrupt must still find another
+
+
+class SafeJSON(JSONResponse):
+    """JSON that is valid whatever came in: NaN and infinities become null, lone surrogates a replacement character."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(plain(content), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+
+
+def plain(value: Any) -> Any:
+    """`value` with everything that strict JSON in UTF-8 cannot carry replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value
+
+
+def build_app(services: Services) -> FastAPI:
+    """All routes of the API, /internal/ping among them, without the edge (modules.api.edge), which goes outermost."""
+    app = FastAPI(title="Easel", version=VERSION, default_response_class=SafeJSON, lifespan=_more_threads)
+    for found in sorted(pkgutil.iter_modules(routes.__path__), key=lambda one: one.name):
+        module = importlib.import_module(f"{routes.__name__}.{found.name}")
+        app.include_router(module.routes(services))
+    app.add_exception_handler(EaselError, _easel_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+@asynccontextmanager
+async def _more_threads(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+def error_reply(status: int, error: str, detail: str, **more: object) -> SafeJSON:
+    """A1111's shape of an error."""
+    return SafeJSON({"error": error, "detail": detail, "body": detail, "errors": detail, **more}, status_code=status)
+
+
+def _easel_error(request: Request, error: Exception) -> SafeJSON:
+    status = 404 if isinstance(error, NotFoundError) and not error.field else 422
+    if not isinstance(error, UserError):
+        status = 500
+    field = getattr(error, "field", "")
+    return error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))
+
+
+def _validation_error(request: Request, error: Exception) -> SafeJSON:
+    assert isinstance(error, RequestValidationError)
+    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]  # not the input: any size
+    told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong[:20])
+    reply = {"error": "RequestValidationError", "detail": wrong[:20], "body": "", "errors": told}
+    return SafeJSON(reply, status_code=422)
+
+
+def _http_error(request: Request, error: Exception) -> SafeJSON:
+    assert isinstance(error, HTTPException)
+    reply = error_reply(error.status_code, type(error).__name__, str(error.detail))
+    reply.headers.update(error.headers or {})
+    return reply

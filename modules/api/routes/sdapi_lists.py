@@ -1,0 +1,117 @@
+"""What there is to choose from: samplers, schedules, models, styles; looking again, unloading, memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+from fastapi import APIRouter
+
+from modules.api.services import Services
+from modules.core.errors import EaselError
+from modules.processing.samplers import samplers
+from modules.processing.schedules import schedules
+
+LATENT_MODES = (
+    "Latent",
+    "Latent (antialiased)",
+    "Latent (bicubic)",
+    "Latent (bicubic antialiased)",
+    "Latent (nearest)",
+    "Latent (nearest-exact)",
+)
+
+
+def routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/sdapi/v1", tags=["lists"])
+    _add_choices(router, services)
+    _add_models(router, services)
+    return router
+
+
+def _add_choices(router: APIRouter, services: Services) -> None:
+    @router.get("/samplers")
+    def list_samplers() -> list[dict[str, Any]]:
+        return [{"name": name, "aliases": samplers.aliases(name), "options": {}} for name in samplers.names()]
+
+    @router.get("/schedulers")
+    def list_schedulers() -> list[dict[str, Any]]:
+        return [
+            {
+                "name": name.lower().replace(" ", "_"),
+                "label": name,
+                "aliases": schedules.aliases(name) or None,
+                "default_rho": getattr(schedule, "default_rho", -1.0),
+                "need_inner_model": getattr(schedule, "needs_model", False),
+            }
+            for name, schedule in schedules.items()
+        ]
+
+    @router.get("/upscalers")
+    def list_upscalers() -> list[dict[str, Any]]:
+        return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 1.0}]
+
+    @router.get("/latent-upscale-modes")
+    def list_latent_modes() -> list[dict[str, str]]:
+        return [{"name": name} for name in LATENT_MODES]
+
+    @router.get("/prompt-styles")
+    def list_styles() -> list[dict[str, Any]]:
+        book = services.engine.styles
+        found = [(name, book.get(name)) for name in book.names()]
+        return [{"name": name, "prompt": one.prompt, "negative_prompt": one.negative_prompt} for name, one in found]
+
+    @router.get("/embeddings")
+    def list_embeddings() -> dict[str, Any]:
+        facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": None, "vectors": None}
+        return {"loaded": {}, "skipped": {one.stem: facts for one in services.engine.catalog.embeddings()}}
+
+
+def _add_models(router: APIRouter, services: Services) -> None:
+    catalog = services.engine.catalog
+
+    @router.get("/sd-models")
+    def list_models() -> list[dict[str, Any]]:
+        return [
+            {
+                "title": one.title,
+                "model_name": one.stem,
+                "hash": one.short_hash,
+                "sha256": one.sha256,
+                "filename": one.name,
+                "config": None,
+            }
+            for one in catalog.checkpoints()
+            if not one.broken
+        ]
+
+    @router.get("/sd-vae")
+    def list_vaes() -> list[dict[str, Any]]:
+        return [{"model_name": one.path.name, "filename": one.name} for one in catalog.vaes() if not one.broken]
+
+    @router.post("/refresh-checkpoints")
+    def refresh_checkpoints() -> None:
+        catalog.refresh()
+
+    @router.post("/refresh-vae")
+    def refresh_vaes() -> None:
+        catalog.refresh()
+
+    @router.post("/unload-checkpoint")
+    def unload() -> dict[str, Any]:
+        services.engine.unload()
+        return {}
+
+    @router.post("/reload-checkpoint")
+    def reload() -> dict[str, Any]:
+        services.engine.preload()
+        status = services.engine.status()
+        if status.state == "failed":
+            raise EaselError(status.detail)
+        return {}
+
+    @router.get("/memory")
+    def memory() -> dict[str, Any]:
+        status, machine = services.engine.status(), psutil.virtual_memory()
+        ram = {"free": machine.available, "used": status.memory_bytes, "total": machine.total}
+        return {"ram": ram, "cuda": {"error": "No CUDA device is in use."}}

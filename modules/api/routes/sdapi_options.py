@@ -1,0 +1,46 @@
+"""GET and POST /sdapi/v1/options: the settings by their keys; and the command line without secrets and paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from modules.api.services import Services
+from modules.core.errors import NotFoundError, UserError
+from modules.core.settings import setting_registry
+
+
+def routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/sdapi/v1", tags=["settings"])
+
+    @router.get("/options")
+    def get_options() -> dict[str, Any]:
+        return services.settings.all()
+
+    @router.post("/options")
+    def set_options(changes: dict[str, Any]) -> None:
+        """Check all, then store all or none. Settings of this machine's owner are refused."""
+        for key in changes:
+            _check_allowed(services, key)
+        if changes.get("sd_model_checkpoint"):
+            services.engine.catalog.find_checkpoint(str(changes["sd_model_checkpoint"]))
+        services.settings.update(changes)
+
+    @router.get("/cmd-flags")
+    def cmd_flags() -> dict[str, Any]:
+        return services.options.public_values()
+
+    return router
+
+
+def _check_allowed(services: Services, key: str) -> None:
+    try:
+        setting = setting_registry.get(key)
+    except NotFoundError as error:
+        raise UserError(error.message, hint=error.hint, field=key) from error
+    page = services.options.page
+    if setting.scope == "admin":
+        raise UserError(f"Setting {key} can only be changed on the machine itself.", field=key)
+    if page.freeze_settings or key in page.freeze_keys or setting.section in page.freeze_sections:
+        raise UserError(f"Setting {key} is frozen by the command line.", field=key)

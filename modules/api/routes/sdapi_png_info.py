@@ -1,0 +1,24 @@
+"""POST /sdapi/v1/png-info: the generation data inside a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from modules.api.models import PngInfo
+from modules.api.services import Services
+from modules.imaging.infotext import parse_infotext
+from modules.imaging.metadata import decode_base64_image, read_metadata
+
+
+def routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/sdapi/v1", tags=["pictures"])
+
+    @router.post("/png-info")
+    def png_info(body: PngInfo) -> dict[str, Any]:
+        infotext, items = read_metadata(decode_base64_image(body.image))
+        shown = {str(key): str(value) for key, value in items.items()}
+        return {"info": infotext or "", "items": shown, "parameters": parse_infotext(infotext or "")}
+
+    return router
