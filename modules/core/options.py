@@ -192,6 +192,7 @@ def build_parser(prog: str = "launch.py") -> argparse.ArgumentParser:
 
 
 def _add_start(add: argparse._ArgumentGroup) -> None:
+    add.add_argument("--test", action="store_true", help="run the test suite; what follows goes to pytest")
     add.add_argument("--api", action="store_true", help="serve the HTTP API beside the page")
     add.add_argument("--nowebui", action="store_true", help="serve the HTTP API alone")
     add.add_argument("--no-browser", action="store_true", help="do not open the browser")
@@ -424,7 +425,7 @@ def _unknown(parser: argparse.ArgumentParser, flag: str) -> str:
 
 
 def _is_path(key: str) -> bool:
-    return key.endswith(("_dir", "_path", "_file", "_keyfile", "_certfile")) or key == "reproduce"
+    return key.endswith(("_dir", "_path", "_file", "_keyfile", "_certfile")) or key in ("reproduce", "ckpt")
 
 
 def _name(flag: str) -> str:
