@@ -1,0 +1,123 @@
+"""Who may import whom: every import statement of every file, those inside functions too, against one table."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = {"processing", "training", "lab", "compression"}
+BASE = {"core", "imaging", "prompting"}
+MAY_SEE: dict[str, set[str]] = {
+    "core": set(),
+    "imaging": {"core"},
+    "prompting": {"core"},
+    "processing": BASE,
+    "training": BASE | {"processing"},
+    "lab": BASE | {"processing"},
+    "compression": BASE | {"processing"},
+    "jobs": BASE | WORK,
+    "gallery": {"core", "imaging"},
+    "extension_host": {"core", "processing"},
+    "api": BASE | WORK | {"jobs", "gallery", "extension_host"},
+    "gradio_ui": BASE | WORK | {"jobs", "gallery", "extension_host"},
+    "a1111": BASE | WORK | {"jobs", "gallery", "extension_host", "api", "gradio_ui"},
+}
+HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate"}
+OUTSIDE = {
+    **{name: WORK | {"a1111"} for name in HEAVY},
+    "gradio": {"gradio_ui", "a1111"},
+    "fastapi": {"api", "a1111"},
+}
+FILES = sorted((ROOT / "modules").rglob("*.py"))
+
+
+def package_of(file: Path) -> str:
+    return file.relative_to(ROOT / "modules").parts[0]
+
+
+def imports_of(file: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of each import; `from modules import api` counts as modules.api."""
+    folder = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, one.name) for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join((*folder[: len(folder) - node.level + 1], node.module or "")) if node.level else node.module
+            yield from ((node.lineno, f"{base}.{one.name}") for one in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_import":
+            yield node.lineno, str(getattr(node.args[0], "value", ""))
+
+
+def wrong_imports(file: Path) -> list[str]:
+    package, wrong = package_of(file), []
+    for line, name in imports_of(file):
+        parts = name.split(".")
+        if parts[0] == "modules" and len(parts) > 1:
+            allowed = parts[1] == package or parts[1] in MAY_SEE[package]
+        else:
+            allowed = parts[0] not in OUTSIDE or package in OUTSIDE[parts[0]]
+        if package == "core" and parts[0] not in {"modules", "__future__"}:
+            allowed = parts[0] in sys.stdlib_module_names
+        if not allowed:
+            wrong.append(f"{file.relative_to(ROOT)}:{line} imports {name}")
+    return wrong
+
+
+def test_every_import_follows_the_table() -> None:
+    assert len(FILES) > 40
+    wrong = [line for file in FILES if package_of(file) != "__init__.py" for line in wrong_imports(file)]
+    assert not wrong, "\n".join(wrong)
+
+
+def run_fresh(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+# One interpreter preloads what is slow and foreign, then imports each module in a forked child, so that
+# every module starts with none of ours loaded.
+LONELY = """
+import os, sys, importlib, traceback
+sys.path.insert(0, ".")
+for name in {heavy!r}:
+    importlib.import_module(name)
+failed = 0
+for name in {names!r}:
+    child = os.fork()
+    if child == 0:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            print(name, traceback.format_exc(limit=-2), flush=True)
+            os._exit(1)
+        os._exit(0)
+    failed |= os.waitpid(child, 0)[1]
+sys.exit(bool(failed))
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+def test_each_module_imports_alone() -> None:
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in FILES]
+    names = [name for name in names if not name.endswith("__main__")]
+    told = run_fresh(LONELY.format(heavy=["torch", "gradio", "fastapi"], names=names))
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("module", ["webui", "modules.gradio_ui.app", "modules.api.app", "modules.processing.engine"])
+def test_what_serves_the_page_imports_no_torch(module: str) -> None:
+    told = run_fresh(f"import sys, {module}; print(sorted(set(sys.modules) & {HEAVY!r}))")
+    assert told.stdout.strip() == "[]", told.stdout + told.stderr
+
+
+def test_help_imports_no_torch() -> None:
+    command = [sys.executable, "-X", "importtime", str(ROOT / "launch.py"), "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    seen = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in told.stderr.splitlines() if "|" in line}
+    assert "argparse" in seen
+    assert not seen & (HEAVY | {"gradio", "fastapi", "numpy"})
