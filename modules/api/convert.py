@@ -10,7 +10,8 @@ from typing import Any
 
 from modules.api.models import Txt2Img
 from modules.core.errors import EaselError, NotFoundError, UserError
-from modules.core.settings import Setting, Settings, define, setting_registry
+from modules.core.settings import Setting, Settings, define
+from modules.processing.options import CLIP_SKIP
 from modules.processing.requests import (
     After,
     Churn,
@@ -46,7 +47,6 @@ MAX_PICTURES = define(
         maximum=10_000,
     )
 )
-CLIP_SKIP_KEY = "CLIP_stop_at_last_layers"
 
 
 def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]]:
@@ -54,7 +54,7 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
     _refuse_unsupported(body)
     _check_limits(body, settings)
     overrides = dict(body.override_settings or {})
-    clip_skip = overrides.pop(CLIP_SKIP_KEY, None)
+    clip_skip = overrides.pop(CLIP_SKIP.key, None)
     checkpoint, vae = overrides.pop("sd_model_checkpoint", None), overrides.pop("sd_vae", None)
     settings.with_overrides(overrides)  # raises for an unknown or forbidden one, before anything is queued
     refiner = None
@@ -75,7 +75,7 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
         model=ModelChoice(
             checkpoint=_text(checkpoint, "sd_model_checkpoint"),
             vae=_text(vae, "sd_vae"),
-            clip_skip=None if clip_skip is None else setting_registry.get(CLIP_SKIP_KEY).check(clip_skip),
+            clip_skip=None if clip_skip is None else CLIP_SKIP.check(clip_skip),
             refiner=refiner,
             networks=not body.disable_extra_networks,
             tiling=body.tiling,

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Txt2Img(BaseModel):
+def check_carried(value: Any) -> Any:
+    """`value` itself; ValueError when it holds what strict JSON in UTF-8 cannot carry: NaN, infinity, lone surrogates.
+
+    Python's parser lets them in, and a reply, a picture or a settings file could not hold them.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and infinity are not numbers that can be used.")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError("The text has half a character (a lone surrogate) in it.") from error
+    if isinstance(value, dict):
+        for key, one in value.items():
+            check_carried(key)
+            check_carried(one)
+    if isinstance(value, list):
+        for one in value:
+            check_carried(one)
+    return value
+
+
+class Body(BaseModel):
+    """A request's body, all of whose values can be given back."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _carried(cls, value: Any) -> Any:
+        return check_carried(value)
+
+
+class Txt2Img(Body):
     """POST /sdapi/v1/txt2img. None takes the setting of the same meaning."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
@@ -69,13 +101,13 @@ class Txt2Img(BaseModel):
     infotext: str | None = None
 
 
-class PngInfo(BaseModel):
+class PngInfo(Body):
     """POST /sdapi/v1/png-info."""
 
     image: str
 
 
-class ProgressQuestion(BaseModel):
+class ProgressQuestion(Body):
     """POST /internal/progress."""
 
     id_task: str = Field(max_length=200)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
 from modules.core.settings import setting_registry
@@ -21,6 +22,10 @@ def routes(services: Services) -> APIRouter:
     @router.post("/options")
     def set_options(changes: dict[str, Any]) -> None:
         """Check all, then store all or none. Settings of this machine's owner are refused."""
+        try:
+            check_carried(changes)
+        except ValueError as error:
+            raise UserError(str(error)) from error
         for key in changes:
             _check_allowed(services, key)
         if changes.get("sd_model_checkpoint"):
