@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
+import webbrowser
 
 import uvicorn
 
@@ -54,3 +57,16 @@ def server_for(app: App, options: Options) -> uvicorn.Server:
         log_level="warning",
     )
     return uvicorn.Server(config)
+
+
+def open_browser_when_up(server: uvicorn.Server, url: str) -> None:
+    """Open `url` in a person's browser as soon as the server answers, from a thread of its own."""
+
+    def wait_and_open() -> None:
+        while not server.started:
+            if server.should_exit:
+                return
+            time.sleep(0.05)
+        webbrowser.open(url)
+
+    threading.Thread(target=wait_and_open, name="open-browser", daemon=True).start()
