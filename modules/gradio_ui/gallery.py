@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
-BUTTONS = (
-    ("save_{tab}", "save"),
-    ("save_zip_{tab}", "zip"),
-    ("{tab}_open_folder", "open"),
-    ("{tab}_reuse_all", "paste"),
+BUTTONS = (  # id, what it does, icon
+    ("save_{tab}", "save", "save"),
+    ("save_zip_{tab}", "zip", "zip"),
+    ("{tab}_open_folder", "open", "open"),
+    ("{tab}_reuse_all", "reuse", "paste"),
 )
 
 
@@ -17,7 +17,7 @@ def build_results(tab: str) -> None:
     buttons = "".join(
         f'<button type="button" id="{one.format(tab=tab)}" class="gallery-button" data-gallery="{name}"'
         f' data-icon="{icon}" data-t="gallery.{name}" disabled></button>'
-        for (one, name), icon in zip(BUTTONS, ("save", "zip", "open", "paste"))
+        for one, name, icon in BUTTONS
     )
     with gr.Column(elem_id=f"{tab}_results", elem_classes=["results"], scale=7, min_width=320):
         gr.HTML(

@@ -119,7 +119,9 @@ def picture(services: UiServices, request: Request, body: bytes) -> Response:
     headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
     disposition = "attachment" if "download" in request.query_params else "inline"
     kind = content_type(path)
-    return FileResponse(path, media_type=kind, filename=path.name, headers=headers, content_disposition_type=disposition)
+    return FileResponse(
+        path, media_type=kind, filename=path.name, headers=headers, content_disposition_type=disposition
+    )
 
 
 def archive(services: UiServices, request: Request, body: bytes) -> Response:

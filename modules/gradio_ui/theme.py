@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from gradio.themes import Base
 
-SYSTEM = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "PingFang SC", "Microsoft YaHei", "sans-serif")
+SYSTEM = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "sans-serif",
+)
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
@@ -42,7 +51,7 @@ def easel_theme() -> Base:
         "button_secondary_text_color": "var(--ink)",
         "button_secondary_border_color": "var(--line)",
         "checkbox_background_color": "var(--field)",
-        "checkbox_background_color_selected": "var(--accent-fill)",
+        "checkbox_background_color_selected": "var(--tick)",
         "checkbox_border_color": "var(--line-strong)",
         "slider_color": "var(--ink-soft)",
         "error_background_fill": "var(--panel)",

@@ -1,4 +1,4 @@
-"""A server of the page with a small engine that paints gradients in about two seconds; also `python fake_services.py PORT`.
+"""A server of the page with a small engine that paints gradients in about two seconds; also `python fake_services.py PORT FOLDER`.
 
 The queue is a stand-in with the members that the page uses, so that the page can be tried without torch.
 """
@@ -186,7 +186,9 @@ class FakeStyles:
     def apply(self, prompt: str, negative: str, names: tuple[str, ...]) -> tuple[str, str]:
         for name in names:
             style = self.found[name]
-            prompt = style.prompt.replace("{prompt}", prompt) if "{prompt}" in style.prompt else f"{prompt}, {style.prompt}"
+            prompt = (
+                style.prompt.replace("{prompt}", prompt) if "{prompt}" in style.prompt else f"{prompt}, {style.prompt}"
+            )
             negative = ", ".join(one for one in (negative, style.negative) if one)
         return prompt, negative
 
@@ -244,5 +246,5 @@ def fake_app(services: UiServices) -> Any:
 if __name__ == "__main__":
     import uvicorn
 
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "/tmp/easel-dev")
+    folder = Path(sys.argv[2])
     uvicorn.run(fake_app(fake_services(folder)), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

@@ -168,6 +168,7 @@ onUiLoaded(() => {
             }
         });
     }
+    document.addEventListener("easel-language", () => { checkBrackets("txt2img_prompt"); checkBrackets("txt2img_neg_prompt"); });
     const row = document.getElementById("txt2img_prompt_container");
     row.addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) { event.preventDefault(); row.classList.add("dropping"); } });
     row.addEventListener("dragleave", () => row.classList.remove("dropping"));

@@ -86,6 +86,7 @@ function setLanguage(language) {
     document.getElementById("language_switch").textContent = easel.pick() === "zh" ? "中文" : "EN";
     setSimple(document.body.classList.contains("easel-simple"));
     set_theme(easel.theme);
+    if (easel.status) showStatus(easel.status);
     document.dispatchEvent(new CustomEvent("easel-language"));
 }
 

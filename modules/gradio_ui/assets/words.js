@@ -37,7 +37,7 @@ function labelControl(id, words) {
     const element = document.getElementById(id);
     if (!element) return;
     if (element.tagName === "BUTTON") { setWord(element, words); return; }
-    const title = element.querySelector('[data-testid="block-info"]') || element.querySelector(":scope > button.label-wrap > span");
+    const title = element.querySelector('[data-testid="block-info"]') || element.querySelector("button.label-wrap > span");
     if (title) setWord(title, words);
     const sole = element.querySelectorAll("textarea, input[type=number], input[role=combobox], input[role=listbox]");
     for (const one of sole) one.setAttribute("aria-label", words);

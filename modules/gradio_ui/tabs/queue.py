@@ -12,7 +12,8 @@ FILTERS = ("all", "queued", "running", "done", "failed")
 
 def build(services: UiServices) -> None:
     buttons = "".join(
-        f'<button type="button" data-filter="{one}" data-t="queue.{one}" aria-pressed="false"></button>' for one in FILTERS
+        f'<button type="button" data-filter="{one}" data-t="queue.{one}" aria-pressed="false"></button>'
+        for one in FILTERS
     )
     gr.HTML(
         f'<div id="queue" class="queue"><div class="queue-head"><div class="ratios" role="group" '

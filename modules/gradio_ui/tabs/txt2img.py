@@ -130,7 +130,7 @@ def build_sampling(form: Form) -> None:
         form.add("sampler", dropdown(f"{TAB}_sampling", names, first))
         others = [name for name in schedules.names() if name != "Automatic"]
         form.add("schedule", dropdown(f"{TAB}_scheduler", ["Automatic", *others], "Automatic"))
-    with gr.Row(elem_classes=["full-only"]):
+    with gr.Row(elem_classes=["sliders", "full-only"]):
         form.add("steps", slider(f"{TAB}_steps", 1, 150, 20, 1))
         form.add("cfg_scale", slider(f"{TAB}_cfg_scale", 1, 30, 7, 0.5))
 
@@ -194,9 +194,9 @@ def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
             updates[form.controls["styles"]] = gr.update(choices=style_names(services))
         return updates
 
-    generate.click(
-        submit, inputs={client_id, *form.inputs}, outputs=[reply], concurrency_limit=None, **QUIET
-    ).then(None, inputs=[reply], outputs=None, js="(reply) => { easelSubmitted('txt2img', reply); return []; }")
+    generate.click(submit, inputs={client_id, *form.inputs}, outputs=[reply], concurrency_limit=None, **QUIET).then(
+        None, inputs=[reply], outputs=None, js="(reply) => { easelSubmitted('txt2img', reply); return []; }"
+    )
     paste_button.click(fill, inputs=[pasted], outputs=list(form.inputs), concurrency_limit=None, **QUIET)
     gr.on(
         [one.change for one in form.controls.values()],  # type: ignore[attr-defined]

@@ -1,0 +1,115 @@
+"""The page's routes and its HTML, over a small engine."""
+
+import hashlib
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+
+def fakes() -> Any:
+    path = Path(__file__).with_name("fake_services.py")
+    spec = importlib.util.spec_from_file_location("fake_services", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_services"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return fakes().fake_services(tmp_path_factory.mktemp("data"), 0.005)
+
+
+@pytest.fixture(scope="module")
+def client(services: Any) -> TestClient:
+    return TestClient(sys.modules["fake_services"].fake_app(services))
+
+
+def finished(client: TestClient, services: Any, prompt: str) -> dict[str, Any]:
+    from modules.processing.requests import Generate, Prompt, Sampling, Shape
+
+    request = Generate(
+        prompt=Prompt(positive=prompt), shape=Shape(width=64, height=64), sampling=Sampling(sampler="Euler a", steps=2)
+    )
+    job = services.queue.submit("generate", request.to_json(), tag="txt2img")
+    for _ in range(200):
+        found = client.get(f"/easel/jobs/{job.id}").json()
+        if found["state"] not in ("queued", "running"):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"The job did not end: {found}")
+
+
+def test_the_page_asks_no_other_host_and_runs_our_scripts_first(client: TestClient) -> None:
+    page = client.get("/").text
+    assert "googleapis" not in page
+    assert "gstatic" not in page
+    assert 0 < page.index("assets/easel/script.js") < page.index("gradio_config")
+
+
+def test_every_script_and_style_of_the_page_is_served(client: TestClient) -> None:
+    import re
+
+    for address in re.findall(r'"(assets/easel/[^"]+)"', client.get("/").text):
+        reply = client.get(f"/{address}")
+        assert reply.status_code == 200, address
+        assert reply.headers["content-type"].split(";")[0] in ("text/javascript", "application/javascript", "text/css")
+
+
+def test_a_picture_is_the_saved_file_itself(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "an apple")
+    reply = client.get(f"/easel/jobs/{job['id']}/pictures/0")
+    saved = Path(services.queue.snapshot(job["id"]).pictures[0].path).read_bytes()
+    assert hashlib.sha256(reply.content).digest() == hashlib.sha256(saved).digest()
+    assert reply.headers["content-type"] == "image/png"
+    assert "path" not in json.dumps(job["pictures"])
+
+
+def test_saving_copies_the_file_once(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "a pear")
+    names = {client.post(f"/easel/jobs/{job['id']}/pictures/0/save").json()["saved"] for _ in range(2)}
+    kept = list((services.paths.data / "log" / "images").glob("*.png"))
+    assert names == {one.name for one in kept}
+
+
+def test_the_last_job_of_a_tab_is_found_again(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "a plum")
+    assert [one["id"] for one in client.get("/easel/jobs?tag=txt2img&last=1").json()] == [job["id"]]
+
+
+def test_a_failed_job_says_what_and_what_to_do(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "fail")
+    assert job["error"]["message"] == "The decoded picture was not a number."
+    assert job["error"]["hint"] == "Try fp32."
+
+
+@pytest.mark.parametrize("path", ["/easel/jobs/nope", "/easel/jobs/nope/pictures/0", "/easel/jobs/nope/preview"])
+def test_an_unknown_job_is_404_with_words(client: TestClient, path: str) -> None:
+    reply = client.get(path)
+    assert reply.status_code == 404
+    assert "nope" in reply.json()["error"]
+
+
+def test_a_wrong_setting_changes_nothing_and_says_why(client: TestClient, services: Any) -> None:
+    wish = {"changes": {"localization": "zh", "live_preview_refresh_period": 5}}
+    reply = client.post("/easel/settings", json=wish)
+    assert reply.status_code == 422
+    assert "100" in reply.json()["error"]
+    assert services.settings.get("localization") == "browser"
+
+
+def test_gradio_serves_no_file_outside(client: TestClient) -> None:
+    assert client.get("/gradio_api/file=/etc/hostname").status_code in (403, 404)
+
+
+def test_a_double_press_is_one_job(services: Any) -> None:
+    first = services.queue.submit("generate", {}, id="a" * 32)
+    assert services.queue.submit("generate", {}, id="a" * 32) is first
+    services.queue.cancel(first.id)

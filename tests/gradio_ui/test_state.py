@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from modules.gradio_ui.state import UiState
+
+
+def test_values_survive_a_new_server(tmp_path: Path) -> None:
+    state = UiState(tmp_path / "ui-state.json")
+    state.put("txt2img", {"prompt": "a 苹果", "steps": 7})
+    state.flush()
+    assert UiState(tmp_path / "ui-state.json").get("txt2img") == {"prompt": "a 苹果", "steps": 7}
+
+
+def test_a_damaged_file_is_an_empty_state(tmp_path: Path) -> None:
+    path = tmp_path / "ui-state.json"
+    path.write_text('{"txt2img": {"prompt"')
+    assert UiState(path).get("txt2img") == {}
