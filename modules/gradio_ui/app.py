@@ -1,4 +1,4 @@
-"""The page: built once, mounted at /. Scripts and styles stand in the raw HTML head, so they run before anything else."""
+"""The page: built once, mounted at /. Our scripts and styles stand in the raw HTML head, before everything else."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def build_ui(services: UiServices) -> gr.Blocks:
             with gr.Row(elem_classes=["tab-nav"]):
                 for index, tab in enumerate(shown):
                     chosen = ["selected"] if index == 0 else []
-                    gr.Button(text(f"tab.{tab.id}"), elem_id=f"tab_button_{tab.id}", elem_classes=chosen, min_width=40)
+                    name = f"tab_button_{tab.id}"
+                    gr.Button(text(f"tab.{tab.id}"), elem_id=name, elem_classes=chosen, min_width=40)
             for tab in shown:
                 with gr.Column(elem_id=f"tab_{tab.id}", elem_classes=["tabitem"]):
                     tab.build(services)
-        gr.HTML(f'<span data-t="footer.local"></span> <span>Easel {html.escape(VERSION)}</span>', elem_id="footer")
+        version = f"<span>Easel {html.escape(VERSION)}</span>"
+        gr.HTML(f'<span data-t="footer.local"></span> {version}', elem_id="footer")
     return blocks
 
 
@@ -49,13 +51,14 @@ def quick_settings() -> str:
         '<div id="setting_sd_model_checkpoint" class="checkpoint">'
         '<label class="sr" for="checkpoint_choice" data-t="quick.checkpoint"></label>'
         '<select id="checkpoint_choice"></select>'
-        '<button type="button" class="tool-like" id="refresh_checkpoints" data-icon="refresh" data-t-title="quick.refresh">'
-        "</button></div>"
+        '<button type="button" class="tool-like" id="refresh_checkpoints" data-icon="refresh" '
+        'data-t-title="quick.refresh"></button></div>'
         '<div class="quick-chips"><span id="chip_model" class="chip" role="status"></span>'
         '<button type="button" id="chip_queue" class="chip" data-t-title="quick.queue"></button>'
         '<button type="button" id="mode_switch" class="chip" aria-pressed="false"></button>'
         '<button type="button" id="language_switch" class="chip" data-t-title="quick.language"></button>'
-        '<button type="button" id="theme_switch" class="tool-like" data-icon="theme" data-t-title="quick.theme"></button>'
+        '<button type="button" id="theme_switch" class="tool-like" data-icon="theme" data-t-title="quick.theme">'
+        "</button>"
         "</div></div>"
     )
 

@@ -1,4 +1,4 @@
-"""Where pictures appear. The page fills it from the job (assets/gallery.js); pictures are the saved files themselves."""
+"""Where pictures appear. assets/gallery.js fills it from the job; pictures are the saved files themselves."""
 
 from __future__ import annotations
 

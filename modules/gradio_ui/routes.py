@@ -228,6 +228,11 @@ def styles(services: UiServices, request: Request, body: bytes) -> Any:
     return change_styles(services.engine.styles, read_json(body))
 
 
+def user_css(services: UiServices, request: Request, body: bytes) -> Response:
+    path = services.paths.data / "user.css"
+    return Response(path.read_bytes() if path.is_file() else b"", media_type="text/css", headers=NO_STORE)
+
+
 def words(services: UiServices, request: Request, body: bytes) -> Any:
     return {code: texts.table(code) for code in texts.languages()}
 
@@ -257,5 +262,6 @@ def routes(services: UiServices) -> list[BaseRoute]:
         at("/easel/models/choose", choose, "POST"),
         at("/easel/styles", styles, "GET", "POST"),
         at("/easel/words", words),
+        at("/easel/user.css", user_css),
         Mount("/assets/easel", StaticFiles(directory=ASSETS), name="easel-assets"),
     ]

@@ -18,7 +18,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
 def easel_theme() -> Base:
-    """The values are CSS variables of assets/easel.css, so that light, dark and a user's own colours live in one place."""
+    """Values are CSS variables of assets/easel.css: light, dark and a user's own colours live in one place."""
     theme = Base(font=list(SYSTEM), font_mono=list(MONO), radius_size="md", spacing_size="md", text_size="md")
     both = {
         "body_background_fill": "var(--paper)",

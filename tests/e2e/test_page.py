@@ -24,7 +24,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     path = Path(__file__).parents[1] / "gradio_ui" / "fake_services.py"
     spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     fakes = importlib.util.module_from_spec(spec)
     sys.modules["fake_services"] = fakes
     spec.loader.exec_module(fakes)
@@ -64,9 +65,7 @@ def not_ours(url: str, address: str) -> bool:
 
 
 def ready(page: Any) -> None:
-    page.wait_for_function(
-        "uiLoaded && document.querySelector('#txt2img_ready textarea, #txt2img_ready input').value", timeout=30000
-    )
+    page.wait_for_function("uiLoaded && document.querySelector('#txt2img_ready textarea')?.value", timeout=30000)
     page.click("#tab_button_txt2img")
 
 
@@ -179,8 +178,8 @@ def test_language_and_theme_change_and_stay(page: Any) -> None:
 
 def test_every_control_has_a_name(page: Any) -> None:
     nameless = page.evaluate(
-        """() => Array.from(document.querySelectorAll("button, input, select, textarea")).filter((one) => uiElementIsVisible(one)
-            && !one.getAttribute("aria-label") && !one.textContent.trim() && !one.title && !one.labels?.length)
+        """() => Array.from(document.querySelectorAll("button, input, select, textarea"))
+            .filter((one) => uiElementIsVisible(one) && !one.getAttribute("aria-label") && !one.textContent.trim() && !one.title && !one.labels?.length)
             .map((one) => one.outerHTML.slice(0, 120))"""
     )
     assert nameless == []

@@ -1,6 +1,6 @@
-"""A server of the page with a small engine that paints gradients in about two seconds; also `python fake_services.py PORT FOLDER`.
+"""A server of the page over a small engine that paints gradients in two seconds.
 
-The queue is a stand-in with the members that the page uses, so that the page can be tried without torch.
+By hand: `python fake_services.py PORT FOLDER`. The queue is a stand-in with the members that the page uses.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 def fakes() -> Any:
     path = Path(__file__).with_name("fake_services.py")
     spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["fake_services"] = module
     spec.loader.exec_module(module)

@@ -68,7 +68,7 @@ function applyWords(root = document) {
     for (const element of root.querySelectorAll("[data-t]")) setWord(element, t(element.dataset.t));
     for (const element of root.querySelectorAll("[data-t-title]")) {
         element.title = t(element.dataset.tTitle);
-        element.setAttribute("aria-label", element.title);
+        if (!element.textContent.trim() && !element.classList.contains("chip")) element.setAttribute("aria-label", element.title);
     }
     for (const element of root.querySelectorAll("[data-t-aria]")) element.setAttribute("aria-label", t(element.dataset.tAria));
     for (const element of root.querySelectorAll("[data-t-placeholder]")) element.placeholder = t(element.dataset.tPlaceholder);

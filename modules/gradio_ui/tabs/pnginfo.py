@@ -21,7 +21,8 @@ def build(services: UiServices) -> None:
                 '<div class="gallery-buttons"><button type="button" id="txt2img_tab" class="gallery-button" '
                 'data-icon="send" data-t="pnginfo.send" disabled></button></div>'
                 '<div id="pnginfo_chips" class="chips"></div>'
-                '<div id="pnginfo_generation_info" class="paper-list"><p class="quiet" data-t="pnginfo.empty"></p></div>'
+                '<div id="pnginfo_generation_info" class="paper-list">'
+                '<p class="quiet" data-t="pnginfo.empty"></p></div>'
             )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.context import Context
 
 from modules.core.errors import EaselError
 from modules.gradio_ui import paste
@@ -207,7 +208,7 @@ def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
         concurrency_limit=None,
         **QUIET,
     )
-    blocks = gr.context.Context.root_block
+    blocks = Context.root_block
     if blocks is not None:
         blocks.load(restore, inputs=None, outputs=[ready, *form.inputs], **QUIET)
 
