@@ -179,7 +179,8 @@ def test_language_and_theme_change_and_stay(page: Any) -> None:
 def test_every_control_has_a_name(page: Any) -> None:
     nameless = page.evaluate(
         """() => Array.from(document.querySelectorAll("button, input, select, textarea"))
-            .filter((one) => uiElementIsVisible(one) && !one.getAttribute("aria-label") && !one.textContent.trim() && !one.title && !one.labels?.length)
+            .filter((one) => uiElementIsVisible(one) && !one.getAttribute("aria-label") && !one.title
+                && !one.textContent.trim() && !one.labels?.length)
             .map((one) => one.outerHTML.slice(0, 120))"""
     )
     assert nameless == []

@@ -10,6 +10,8 @@ function easelSubmitted(tab, raw) {
     let reply = {};
     try { reply = JSON.parse(raw || "{}"); } catch { return; }
     document.getElementById(`${tab}_generate`).classList.remove("sent");
+    if (reply.client && reply.client === easel.answered) return; // an answer that was seen: the press did not arrive
+    easel.answered = reply.client;
     newClientId(tab);
     const panel = document.getElementById(`html_log_${tab}`);
     panel.textContent = "";
@@ -88,7 +90,10 @@ function watchJob(tab, id, isNew) {
 onUiLoaded(() => {
     const tab = "txt2img", generate = document.getElementById(`${tab}_generate`);
     newClientId(tab);
-    generate.addEventListener("click", () => generate.classList.add("sent"), true);
+    generate.addEventListener("click", (event) => {
+        if (event.detail > 1) { event.stopImmediatePropagation(); return; } // the second half of a double click
+        generate.classList.add("sent");
+    }, true);
     for (const name of ["interrupt", "skip"]) {
         const button = document.getElementById(`${tab}_${name}`);
         button.disabled = true;
