@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import mimetypes
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def error_json(error: Any) -> dict[str, str] | None:
 
 def preview_mark(preview: Any) -> str | None:
     """Changes whenever the preview does, so that the page fetches each preview once."""
-    return None if preview is None else f"{preview.step}-{len(preview.data)}-{hash(preview.data[-256:]) & 0xFFFFFF:x}"
+    return None if preview is None else f"{preview.step}-{len(preview.data)}-{zlib.crc32(preview.data):x}"
 
 
 def content_type(path: Path) -> str:

@@ -17,7 +17,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from modules.core.errors import EaselError, NotFoundError
+from modules.core.errors import EaselError, NotFoundError, UserError
+from modules.core.settings import setting_registry
 from modules.gradio_ui import options, texts
 from modules.gradio_ui.job_view import content_type, job_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
@@ -29,7 +30,7 @@ ASSETS = Path(__file__).parent / "assets"
 MAX_UPLOAD = 64 * 1024 * 1024
 MAX_JSON = 1024 * 1024
 NO_STORE = {"Cache-Control": "no-store"}
-FINISHED = ("done", "failed", "cancelled", "interrupted")
+LOOPBACK = ("127.0.0.1", "::1")
 Handler = Callable[[UiServices, Request, bytes], Any]
 
 
@@ -179,6 +180,10 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
     changes = read_json(body).get("changes")
     if not isinstance(changes, dict):
         raise EaselError("changes is missing.")
+    here = request.client is not None and request.client.host in LOOPBACK
+    for key in changes:
+        if setting_registry.get(key).scope == "admin" and not here:
+            raise UserError(f"Setting {key} can only be changed on the machine that Easel runs on.", field=key)
     services.settings.update(changes)
     return {"values": {key: services.settings.get(key) for key in changes}}
 

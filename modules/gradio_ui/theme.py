@@ -57,7 +57,7 @@ def easel_theme() -> Base:
         "error_background_fill": "var(--panel)",
         "error_text_color": "var(--danger)",
     }
-    dark = {f"{name}_dark": value for name, value in both.items() if name not in {"color_accent"}}
+    dark = {f"{name}_dark": value for name, value in both.items()}
     flat = {
         "block_shadow": "none",
         "input_shadow": "none",
@@ -74,6 +74,4 @@ def easel_theme() -> Base:
         "block_title_text_size": "13px",
         "input_text_size": "14px",
     }
-    known = set(Base.set.__annotations__) | set(Base.set.__code__.co_varnames)
-    theme.set(**{name: value for name, value in {**both, **dark, **flat}.items() if name in known})
-    return theme
+    return theme.set(**both, **dark, **flat)
