@@ -1,0 +1,208 @@
+"""What a training run is told: one TOML file, read into frozen dataclasses and checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomlkit
+import tomlkit.exceptions
+
+from modules.core.errors import UserError
+
+Precision = Literal["fp32", "bf16"]
+Prediction = Literal["v_prediction", "epsilon"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """`folder` holds the states, metrics.jsonl, samples and the result. Steps are optimizer steps."""
+
+    folder: str
+    seed: int = 1
+    steps: int = 1000
+    batch_size: int = 16
+    threads: int = 2
+    precision: Precision = "fp32"  # of the forward pass; weights and optimizer stay fp32
+    device: str = "cpu"
+    log_every: int = 20
+    validate_every: int = 500
+    sample_every: int = 500
+    save_every: int = 500
+    keep: int = 2  # states kept on disk
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW with linear warm-up, then a constant or cosine rate; `ema_decay` is reached by (1 + n) / (10 + n)."""
+
+    lr: float = 1e-3
+    min_lr: float = 1e-5
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: int = 100
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema_decay: float = 0.999
+
+
+@dataclass(frozen=True)
+class Data:
+    """`popular_share` of the draws come from the popular subjects, `plain_share` show one subject centred on white."""
+
+    folder: str
+    size: int = 128
+    popular_share: float = 0.9
+    plain_share: float = 0.5
+    colours: int = 10  # coloured backgrounds per popular subject, kept as latents
+    rare_colours: int = 1  # the same for all other subjects
+    pairs: int = 0  # scenes of two popular subjects side by side
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """`kl_weight` is per latent element against the loss summed over pixels (arXiv:2112.10752's form, per picture)."""
+
+    channels: tuple[int, ...] = (16, 32, 64, 128)
+    layers: int = 1
+    latent_channels: int = 4
+    norm_groups: int = 8
+    crop: int = 64
+    l1_weight: float = 1.0
+    l2_weight: float = 2.0
+    edge_weight: float = 1.0
+    colour_weight: float = 0.0  # L2 of means over 8x8 pixels: without it the third axis of colour is learned last
+    kl_weight: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """The U-Net, the text encoder and the noise schedule. `autoencoder` is a finished stage 1 folder."""
+
+    autoencoder: str = ""
+    channels: tuple[int, ...] = (64, 128, 256)
+    layers: int = 1
+    attention: tuple[bool, ...] = (False, True, True)  # cross-attention by level, outermost first
+    head_dim: int = 32
+    norm_groups: int = 16
+    text_width: int = 192
+    text_layers: int = 3
+    text_heads: int = 6
+    vocabulary: int = 8192
+    prediction: Prediction = "v_prediction"
+    beta_start: float = 0.0015
+    beta_end: float = 0.0155
+    condition_dropout: float = 0.1
+    min_snr: float = 0.0  # gamma of arXiv:2303.09556; 0 weighs all timesteps alike
+    sample_prompts: tuple[str, ...] = ()
+    sample_steps: int = 20
+    sample_cfg: float = 5.0
+
+
+@dataclass(frozen=True)
+class Config:
+    method: Literal["autoencoder", "latent_diffusion"]
+    run: Run
+    data: Data
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    autoencoder: Autoencoder = field(default_factory=Autoencoder)
+    diffusion: Diffusion = field(default_factory=Diffusion)
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """The checked config in `path`; `overrides` are "section.key=value" with a TOML value (or a bare word)."""
+    try:
+        tree: dict[str, Any] = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except FileNotFoundError:
+        raise UserError(f"There is no config file {path}.") from None
+    except tomlkit.exceptions.ParseError as error:
+        raise UserError(f"{path.name} is not TOML: {error}.") from error
+    for override in overrides:
+        _set(tree, override)
+    config = parse_config(tree)
+    check(config)
+    return config
+
+
+def parse_config(tree: Mapping[str, Any]) -> Config:
+    return _build(Config, tree, "")
+
+
+def dump_config(config: Config) -> str:
+    """TOML that read_config reads back to an equal config."""
+    return tomlkit.dumps(dataclasses.asdict(config))
+
+
+def check(config: Config) -> None:
+    """UserError for a combination that cannot be trained."""
+    run, auto, diffusion = config.run, config.autoencoder, config.diffusion
+    for name, value in (("run.steps", run.steps), ("run.batch_size", run.batch_size), ("run.keep", run.keep)):
+        if value < 1:
+            raise UserError(f"{name} is {value}.", hint="It must be at least 1.", field=name)
+    factor = 2 ** (len(auto.channels) - 1)
+    if config.method == "autoencoder" and (auto.crop % factor or auto.crop > config.data.size):
+        raise UserError(
+            f"autoencoder.crop is {auto.crop}.",
+            hint=f"Use a multiple of {factor} up to data.size ({config.data.size}).",
+            field="autoencoder.crop",
+        )
+    if any(width % auto.norm_groups for width in auto.channels):
+        raise UserError("autoencoder.channels must be multiples of norm_groups.", field="autoencoder.channels")
+    if len(diffusion.attention) != len(diffusion.channels):
+        raise UserError("diffusion.attention needs one value per level of channels.", field="diffusion.attention")
+    if any(width % diffusion.norm_groups for width in diffusion.channels):
+        raise UserError("diffusion.channels must be multiples of norm_groups.", field="diffusion.channels")
+    if config.method == "latent_diffusion" and not diffusion.autoencoder:
+        raise UserError("diffusion.autoencoder is empty.", hint="Name the folder of a finished autoencoder.")
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise UserError(f"--set {override!r} has no '='.", hint="Write --set section.key=value.")
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    try:
+        tree[name] = tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except tomlkit.exceptions.ParseError:
+        tree[name] = text
+
+
+def _build(kind: type[Any], tree: Mapping[str, Any], place: str) -> Any:
+    hints = get_type_hints(kind)
+    unknown = [name for name in tree if name not in hints]
+    if unknown:
+        raise UserError(f"{place}{unknown[0]} is not a setting.", hint=f"Known here: {', '.join(hints)}.")
+    missing = [
+        one.name
+        for one in dataclasses.fields(kind)
+        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING and one.name not in tree
+    ]
+    if missing:
+        raise UserError(f"{place}{missing[0]} is missing.")
+    return kind(**{name: _value(hints[name], value, f"{place}{name}") for name, value in tree.items()})
+
+
+def _value(hint: Any, value: Any, place: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{place} is {value!r}, expected a section.", field=place)
+        return _build(hint, value, f"{place}.")
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UserError(f"{place} is {value!r}.", hint=f"One of: {', '.join(get_args(hint))}.", field=place)
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{place} is {value!r}, expected a list.", field=place)
+        return tuple(_value(get_args(hint)[0], one, place) for one in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise UserError(f"{place} is {value!r}, expected {hint.__name__}.", field=place)
+    return value

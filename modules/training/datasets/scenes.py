@@ -1,0 +1,123 @@
+"""Pictures composed from emoji, with the facts a caption can tell; all of it a function of seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from modules.training.config import Data
+from modules.training.datasets.fluent_emoji import PEOPLE, SYMBOLS, PictureSet
+from modules.training.randomness import numpy_generator
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "white": (255, 255, 255),
+    "red": (220, 45, 45),
+    "orange": (245, 140, 30),
+    "yellow": (250, 215, 60),
+    "green": (60, 165, 75),
+    "blue": (55, 110, 225),
+    "purple": (135, 70, 190),
+    "pink": (250, 160, 195),
+    "brown": (125, 80, 50),
+    "grey": (140, 140, 145),
+    "black": (18, 18, 22),
+}
+PLAIN = "white"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One or two subjects (indices into the set, left to right) on a named background."""
+
+    subjects: tuple[int, ...]
+    background: str = PLAIN
+
+    @property
+    def plain(self) -> bool:
+        return len(self.subjects) == 1 and self.background == PLAIN
+
+
+def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
+    """Every subject plain, then each on some coloured backgrounds, then pairs of popular subjects."""
+    generator = numpy_generator(seed, "scenes")
+    colours = [name for name in COLOURS if name != PLAIN]
+    scenes = [Scene((index,)) for index in range(len(pictures.subjects))]
+    for index, subject in enumerate(pictures.subjects):
+        wanted = min(len(colours), data.colours if subject.popular else data.rare_colours)
+        scenes += [Scene((index,), str(name)) for name in generator.permutation(colours)[:wanted]]
+    popular = [index for index, subject in enumerate(pictures.subjects) if subject.popular]
+    for _ in range(data.pairs):
+        left, right = generator.choice(popular, 2, replace=False)
+        background = PLAIN if generator.random() < 0.5 else str(generator.choice(colours))
+        scenes.append(Scene((int(left), int(right)), background))
+    return scenes
+
+
+def weights(scenes: list[Scene], pictures: PictureSet, data: Data) -> np.ndarray:
+    """Probability of drawing each scene, [len(scenes)]; people and symbols among the rest count less."""
+    kinds: dict[tuple[bool, bool], list[int]] = {}
+    raw = np.ones(len(scenes))
+    for index, scene in enumerate(scenes):
+        subject = pictures.subjects[scene.subjects[0]]
+        kinds.setdefault((subject.popular, scene.plain), []).append(index)
+        if not subject.popular and subject.group in (PEOPLE, SYMBOLS):
+            raw[index] = 0.25
+    for (popular, plain), members in kinds.items():
+        share = data.popular_share if popular else 1 - data.popular_share
+        share *= data.plain_share if plain else 1 - data.plain_share
+        raw[members] *= share / raw[members].sum()
+    return raw / raw.sum()
+
+
+def draw(scene: Scene, pictures: PictureSet) -> np.ndarray:
+    """The scene as uint8 RGB, [size, size, 3]."""
+    size = pictures.size
+    canvas = np.empty((size, size, 3), np.float32)
+    canvas[:] = COLOURS[scene.background]
+    if len(scene.subjects) == 1:
+        return over(pictures.pictures[scene.subjects[0]], canvas)
+    half = size // 2
+    for place, subject in enumerate(scene.subjects):
+        small = np.asarray(Image.fromarray(pictures.pictures[subject]).resize((half, half), Image.Resampling.BOX))
+        box = (slice(size // 4, size // 4 + half), slice(place * half, place * half + half))
+        canvas[box] = over(small, canvas[box])
+    return np.round(canvas).astype(np.uint8)
+
+
+def over(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """RGBA uint8 over RGB of the same size, as uint8."""
+    alpha = picture[..., 3:].astype(np.float32) / 255
+    return np.round(picture[..., :3] * alpha + background * (1 - alpha)).astype(np.uint8)
+
+
+def caption(scene: Scene, pictures: PictureSet, generator: np.random.Generator) -> str:
+    """One of the ways to say what the scene shows; mostly the plain label."""
+    subjects = [pictures.subjects[index] for index in scene.subjects]
+    if len(subjects) == 2:
+        text = f"{_article(subjects[0].label)} and {_article(subjects[1].label)}"
+    else:
+        text = _one(subjects[0].label, subjects[0].tags, generator)
+    if scene.background != PLAIN or generator.random() < 0.1:
+        return f"{text} on {_article(scene.background)} background"
+    return text
+
+
+def _one(label: str, tags: tuple[str, ...], generator: np.random.Generator) -> str:
+    chance = generator.random()
+    if chance < 0.55:
+        return label
+    if chance < 0.65:
+        return _article(label)
+    if chance < 0.75:
+        return f"a 3D emoji of {_article(label)}"
+    if chance < 0.85:
+        return f"{label} emoji"
+    if tags and chance < 0.95:
+        return f"{label}, {tags[int(generator.integers(len(tags)))]}"
+    return f"a picture of {_article(label)}"
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0].lower() in "aeio" else f"a {name}"
