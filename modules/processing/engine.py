@@ -26,8 +26,8 @@ from modules.processing.models.vae import choose_vae
 from modules.processing.progress import Control, Picture, Report, no_report
 from modules.processing.requests import Generate
 from modules.processing.resolve import Plan, resolve
-from modules.prompting.clip_tokenizer import ClipTokenizer
 from modules.prompting.chunks import count_tokens
+from modules.prompting.clip_tokenizer import ClipTokenizer
 from modules.prompting.styles import StyleBook
 
 if TYPE_CHECKING:

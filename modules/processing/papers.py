@@ -15,8 +15,8 @@ from modules.imaging.infotext import build_infotext, parse_infotext
 from modules.processing import options
 from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape
 from modules.processing.resolve import PicturePlan, Plan
-from modules.processing.samplers import samplers
-from modules.processing.samplers.options import NOISE_SOURCE
+from modules.processing.samplers import knob_settings, samplers
+from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import split_combined_name
 
 FORMAT = 1  # of the JSON block
@@ -55,6 +55,17 @@ def infotext_fields(plan: Plan, picture: PicturePlan, settings: Settings) -> dic
     return fields
 
 
+KNOBS = (
+    sampler_options.ETA_DDIM,
+    sampler_options.ETA_ANCESTRAL,
+    sampler_options.S_CHURN,
+    sampler_options.S_TMIN,
+    sampler_options.S_TMAX,
+    sampler_options.S_NOISE,
+    sampler_options.UNI_PC_VARIANT,
+    sampler_options.UNI_PC_ORDER,
+    sampler_options.UNI_PC_LOWER_ORDER,
+)  # written by the samplers that read them, and by no other
 _OWN_PLACE = {"Clip skip", "ENSD", "RNG", "Tiling"}
 
 
@@ -62,14 +73,14 @@ def _extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
     """Settings that differ from their default and matter to this picture, under their infotext names."""
     sampler = samplers.get(plan.sampling.sampler)
     fields: dict[str, object] = {}
-    for name, value in plan.sampling.knobs.items():
-        field, default = sampler.knob_field(name)
-        if field and value != default:
-            fields[field] = _short(value)
+    own = knob_settings(sampler)
+    for name, setting in own.items():
+        if plan.sampling.knobs[name] != setting.default:
+            fields[setting.infotext] = _short(plan.sampling.knobs[name])
     for key, value in plan.request.overrides.items():
         setting = setting_registry.get(key)
         field = setting.infotext
-        if not field or field in _OWN_PLACE or field in fields or setting.key in sampler.foreign_settings():
+        if not field or field in _OWN_PLACE or field in fields or setting in KNOBS:
             continue
         if field == "Emphasis" and not any(mark in picture.text + picture.negative for mark in "(["):
             continue
@@ -121,7 +132,9 @@ def request_from_infotext(text: str) -> Pasted:
     """Read an infotext into a request. Settings found there become overrides; the rest is told in `unknown`."""
     fields = parse_infotext(text)
     take = _Taker(fields)
-    prompt = Prompt(positive=take.text("Prompt", "prompt.positive"), negative=take.text("Negative prompt", "prompt.negative"))
+    prompt = Prompt(
+        positive=take.text("Prompt", "prompt.positive"), negative=take.text("Negative prompt", "prompt.negative")
+    )
     shape = Shape(width=take.number("Size-1", "shape.width", 512), height=take.number("Size-2", "shape.height", 512))
     fields.pop("Size", None)
     seed = Seed(
@@ -161,7 +174,7 @@ def request_from_infotext(text: str) -> Pasted:
         fields.pop(known, None)
     overrides = _overrides(fields)
     if "RNG" not in parse_infotext(text) and take.given:
-        overrides[NOISE_SOURCE.key] = "GPU"
+        overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
     request = Generate(prompt=prompt, shape=shape, seed=seed, sampling=sampling, model=model, overrides=overrides)
     return Pasted(request=request, given=frozenset(take.given), unknown={**fields, **take.unknown})
 

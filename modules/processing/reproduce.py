@@ -52,7 +52,9 @@ def reproduce(engine: Engine, source: Path) -> Reproduction:
         request, index = request_from_infotext(papers.infotext).request, 0
         reasons.append("The file has an infotext only; what that does not tell was left at its default.")
     else:
-        raise UserError(f"{source.name} carries no generation data.", hint="Choose a picture that Easel or A1111 saved.")
+        raise UserError(
+            f"{source.name} carries no generation data.", hint="Choose a picture that Easel or A1111 saved."
+        )
     request = dataclasses.replace(request, after=After(save=False, grid=False))
     plan, model_reasons = _plan(engine, request, block)
     result = engine.run_plan(plan)

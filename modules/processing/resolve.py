@@ -187,9 +187,7 @@ def resolve(
         text=text_plan,
         guidance=GuidancePlan(
             cfg_scale=request.sampling.cfg_scale,
-            skip_below=_first(
-                request.sampling.negative_guidance_minimum_sigma, settings[sampler_options.NGMS]
-            ),
+            skip_below=_first(request.sampling.negative_guidance_minimum_sigma, settings[sampler_options.NGMS]),
             skip_below_always=settings[sampler_options.NGMS_ALL],
             skip_early=settings[sampler_options.SKIP_EARLY],
             batched=settings[options.BATCH_COND_UNCOND],

@@ -9,10 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from PIL import Image
 
 from modules.core.paths import Paths
 from modules.core.settings import Settings
@@ -145,9 +143,9 @@ def _denoise(
     """The finished latents [B, C, h, w], or those at the moment of an interrupt; None when there are none yet."""
     sampler = samplers.get(plan.sampling.sampler)
     table = SigmaTable(model.alphas_cumprod, zero_snr=plan.sampling.zero_snr)
-    sigmas = build_sigmas(
-        sampler, plan.sampling.schedule, plan.sampling.steps, table, _family_options(plan, model)
-    ).to(model.device)
+    sigmas = build_sigmas(sampler, plan.sampling.schedule, plan.sampling.steps, table, _family_options(plan, model)).to(
+        model.device
+    )
     shape = plan.request.shape
     calls = plan.sampling.steps * (2 if sampler.second_order else 1)
     meter.at("encode")
@@ -176,7 +174,7 @@ def _denoise(
     return context.hooks.run(LATENTS, FinalLatents(latents=latents, plan=plan)).latents
 
 
-def _family_options(plan: Plan, model: LoadedModel):  # noqa: ANN202
+def _family_options(plan: Plan, model: LoadedModel):
     return dataclasses.replace(plan.sampling.sigmas, is_sdxl=model.family.name.startswith("sdxl"))
 
 

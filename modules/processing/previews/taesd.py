@@ -56,5 +56,7 @@ def _decoder(path: Path) -> Any:
         weights[f"layers.{int(layer) - 1}.{rest}"] = value
     missing, unexpected = model.decoder.load_state_dict(weights, strict=False)
     if missing or unexpected:
-        raise ModelError(f"{path.name} is not a TAESD decoder: {len(missing)} missing, {len(unexpected)} unknown names.")
+        raise ModelError(
+            f"{path.name} is not a TAESD decoder: {len(missing)} missing, {len(unexpected)} unknown names."
+        )
     return model.decoder.eval()

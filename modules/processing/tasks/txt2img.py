@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from modules.processing.noise import NoiseSource
+from modules.processing.noise import NoiseSource, NoiseWish
 from modules.processing.samplers import samplers
 
 if TYPE_CHECKING:
@@ -22,13 +22,15 @@ def make_noise(plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, d
     return NoiseSource(
         [picture.seed for picture in batch],
         (model.latent_channels, shape.height // factor, shape.width // factor),
-        source=plan.noise.source,
-        device=device,
-        variation_seeds=[picture.variation for picture in batch],
-        variation_strength=plan.noise.strength,
-        resize_from=(height // factor, width // factor) if height and width else None,
-        ensd=plan.noise.ensd,
-        per_image_brownian=plan.noise.brownian_per_image,
+        NoiseWish(
+            source=plan.noise.source,
+            variation_seeds=[picture.variation for picture in batch],
+            variation_strength=plan.noise.strength,
+            resize_from=(height // factor, width // factor) if height and width else None,
+            ensd=plan.noise.ensd,
+            per_image_brownian=plan.noise.brownian_per_image,
+        ),
+        device,
     )
 
 
