@@ -85,11 +85,19 @@ class Settings:
     """The values of all settings: defaults, what config.json says, and changes, each stored at once and whole.
 
     A damaged file is set aside as config.json.damaged-<time> with a warning. Keys that nobody declared
-    (an extension that is off) are kept in the file untouched.
+    (an extension that is off) are kept in the file untouched. `forced` values come from the command line:
+    they win for this run and are never stored.
     """
 
-    def __init__(self, path: Path | None = None, values: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        values: Mapping[str, object] | None = None,
+        *,
+        forced: Mapping[str, object] | None = None,
+    ) -> None:
         self._path = path
+        self._forced = dict(forced or {})
         self._lock = threading.RLock()
         self._listeners: list[Callable[[str, object], None]] = []
         self._raw: dict[str, object] = dict(values or {})
@@ -109,7 +117,7 @@ class Settings:
             return {}
 
     def __getitem__(self, setting: Setting[T]) -> T:
-        value = self._raw.get(setting.key, setting.default)
+        value = self._forced.get(setting.key, self._raw.get(setting.key, setting.default))
         try:
             return setting.check(value)
         except UserError as error:
@@ -149,7 +157,7 @@ class Settings:
             if setting.scope != "user":
                 raise UserError(f"Setting {key} cannot be overridden for one picture.", field=key)
             checked[setting.key] = setting.check(value)
-        return Settings(None, {**self._raw, **checked})
+        return Settings(None, {**self._raw, **checked}, forced=self._forced)
 
     def on_change(self, listener: Callable[[str, object], None]) -> None:
         self._listeners.append(listener)

@@ -67,12 +67,13 @@ class Result:
 class Engine:
     """Resolves and runs requests over one model store. One worker thread per device calls `run`."""
 
-    def __init__(self, paths: Paths, settings: Settings) -> None:
+    def __init__(self, paths: Paths, settings: Settings, *, allow_pickle: bool = False, hashing: bool = True) -> None:
         self.paths = paths
         self.settings = settings
         self.hooks = Hooks()
         self.styles = StyleBook(paths.styles)
-        self.catalog = ModelCatalog(paths, HashCache(paths.cache))
+        self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
+        self._allow_pickle = allow_pickle
         self._lock = threading.Lock()  # one at a time may load, run or unload
         self._store: ModelStore | None = None
         self._cache: ConditioningCache | None = None
@@ -182,7 +183,7 @@ class Engine:
         from modules.processing.models.store import ModelStore
 
         if self._store is None:
-            self._store = ModelStore(self.catalog, self.settings)
+            self._store = ModelStore(self.catalog, self.settings, allow_pickle=self._allow_pickle)
         if self._status.state != "ready" or self._status.model != checkpoint.title:
             self._set_status(state="loading", model=checkpoint.title, detail="reading weights")
         try:

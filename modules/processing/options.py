@@ -103,7 +103,7 @@ NAN_CHECK = define(
         True,
         "Check for not-a-number results",
         section="Stable Diffusion",
-        hint="Half precision can break down; the stage is then repeated in fp32 once, instead of giving a black picture.",
+        hint="Half precision can break down; the stage is then repeated in fp32 once instead of giving black.",
     )
 )
 ADD_HASH = define(Setting("add_model_hash_to_info", True, "Model hash in infotext", section="Infotext"))

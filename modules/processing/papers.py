@@ -121,7 +121,7 @@ def write_infotext(picture: PicturePlan, fields: Mapping[str, object]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Pasted:
-    """A request read from an infotext. `given`: dotted names of what the text said; `unknown`: fields not understood."""
+    """A request read from an infotext. `given`: dotted names of what it said; `unknown`: fields not understood."""
 
     request: Generate
     given: frozenset[str]
