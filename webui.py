@@ -10,14 +10,6 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-for _name, _value in (
-    ("GRADIO_ANALYTICS_ENABLED", "False"),
-    ("HF_HUB_OFFLINE", "1"),
-    ("HF_HUB_DISABLE_TELEMETRY", "1"),
-    ("DO_NOT_TRACK", "1"),
-):
-    os.environ.setdefault(_name, _value)  # nothing leaves this machine unless a person asks
-
 from modules.core.errors import EaselError
 from modules.core.options import Options, parse_options, paths_from
 from modules.core.paths import Paths
@@ -25,11 +17,20 @@ from modules.core.settings import Settings
 
 log = logging.getLogger("easel")
 
+QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}  # nothing leaves this machine unless a person asks
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start as the command line says; the exit status."""
     options = parse_options(sys.argv[1:] if arguments is None else list(arguments))
     logging.basicConfig(level=options.run.loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     for note in options.notes:
         log.info("%s", note)
     try:

@@ -14,7 +14,9 @@ requests = st.builds(
     shape=st.builds(Shape, width=st.integers(64, 2048), height=st.integers(64, 2048)),
     seed=st.builds(Seed, seed=st.integers(-1, 2**32 - 1), variation_strength=st.floats(0, 1)),
     sampling=st.builds(Sampling, eta=st.none() | st.floats(0, 1), churn=st.none() | st.builds(Churn)),
-    model=st.builds(ModelChoice, checkpoint=st.none() | texts, refiner=st.none() | st.builds(Refiner, checkpoint=texts)),
+    model=st.builds(
+        ModelChoice, checkpoint=st.none() | texts, refiner=st.none() | st.builds(Refiner, checkpoint=texts)
+    ),
     overrides=st.dictionaries(texts, st.none() | st.booleans() | st.integers() | texts, max_size=3),
 )
 

@@ -1,4 +1,4 @@
-"""The network is a closed form here: x0 = the mean of the conditioning. What guidance makes of it can be said on paper."""
+"""The network is a closed form here, x0 = the mean of the conditioning: what guidance makes of it is known."""
 
 import dataclasses
 
