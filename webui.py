@@ -94,7 +94,7 @@ def prepare_folders(paths: Paths) -> None:
 def make_engine(options: Options, paths: Paths):
     """Settings and engine, told what the command line says about devices."""
     from modules.processing.engine import Engine
-    from modules.processing.memory import use_device
+    from modules.processing.memory.device import use_device
 
     forced: dict[str, object] = {}
     if options.device.no_half or options.device.precision == "full":

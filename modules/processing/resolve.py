@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modules.core.errors import UserError
-from modules.core.settings import Settings
+from modules.core.settings import Settings, setting_registry
 from modules.processing import options
 from modules.processing.memory import resolve_mode
 from modules.processing.models.catalog import ModelCatalog, ModelFile
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 SEEDS = 2**32  # seeds that a request may name: 0 to 4294967295
 LATENT_STEP = 8  # pixels per latent, in every family so far
 DEFAULT_SAMPLER = "DPM++ 2M"
+UNTOLD = (
+    options.SDXL_CLIP_L_SKIP,
+    options.SDXL_CROP_TOP,
+    options.SDXL_CROP_LEFT,
+    options.REFINER_SCORE,
+    options.REFINER_NEGATIVE_SCORE,
+    options.BATCH_COND_UNCOND,
+    prompt_settings.COMMA_BACKTRACK,
+    sampler_options.NO_BROWNIAN_DETERMINISM,
+)  # settings that shape pictures and have no name in A1111's infotext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +190,7 @@ def resolve(
             clip_skip=text_plan.clip_skip,
             tiling=model.tiling,
         ),
+        overrides={**_changed(settings), **request.overrides},
     )
     return Plan(
         request=decided,
@@ -211,6 +222,12 @@ def resolve(
         model=model,
         notes=tuple(notes),
     )
+
+
+def _changed(settings: Settings) -> dict[str, JsonValue]:
+    """The settings that shape pictures and are not at their default: a picture's request carries them along."""
+    shaping = (one for one in setting_registry if one.scope == "user" and (one.infotext or one in UNTOLD))
+    return {one.key: settings[one] for one in shaping if settings[one] != one.default}
 
 
 def _check_ranges(request: Generate) -> None:

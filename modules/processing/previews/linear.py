@@ -51,7 +51,7 @@ def learn(model: LoadedModel, latents: torch.Tensor, pixels: torch.Tensor) -> No
     """Fit the factors to one decoded batch. latents: [B, C, h, w]; pixels: RGB [B, 3, H, W] in [0, 1]."""
     if model.vae in _fits:
         return
-    small = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), latents.shape[2:])
+    small = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), (latents.shape[2], latents.shape[3]))
     inputs = latents.float().movedim(1, -1).reshape(-1, latents.shape[1])
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
     targets = small.movedim(1, -1).reshape(-1, 3)

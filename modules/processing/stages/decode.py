@@ -63,7 +63,8 @@ def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
     """RGB [B, 3, H, W] in [-1, 1] -> the mean latents [B, C, h, w], float32."""
     weight = next(model.vae.parameters())
     config = model.vae.config
-    mean = model.vae.encode(pixels.to(weight.device, weight.dtype)).latent_dist.mode().float()
+    posterior = model.vae.encode(pixels.to(weight.device, weight.dtype), return_dict=False)[0]
+    mean = posterior.mode().float()
     return (mean - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
 
 

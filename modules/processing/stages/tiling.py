@@ -20,4 +20,4 @@ def circular_padding(*modules: torch.nn.Module, active: bool = True) -> Iterator
         yield
     finally:
         for one, mode in zip(convolutions, before):
-            one.padding_mode = mode
+            one.padding_mode = mode  # type: ignore[assignment]
