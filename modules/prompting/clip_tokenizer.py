@@ -72,7 +72,7 @@ def _clip() -> ClipTokenizer:
 def _merges(text: str) -> list[tuple[str, str]]:
     """Pairs in order of rank; the first line is a version."""
     lines = [line.rstrip("\r") for line in text.split("\n")]
-    if lines and lines[0].startswith("#version"):
+    if "#version" in lines[0]:
         lines = lines[1:]
     pairs = [line.split(" ") for line in lines if line]
     return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
