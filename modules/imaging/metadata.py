@@ -78,7 +78,7 @@ def exif_bytes(papers: Papers, limit: int | None = EXIF_LIMIT) -> bytes | None:
 
 
 def read_metadata(image: Image.Image) -> tuple[str | None, dict[str, str]]:
-    """The infotext, or None, and all text items by name ("parameters" is the infotext). Damaged metadata is skipped, never raised."""
+    """The infotext, or None, and all text items by name, "parameters" among them. Damaged metadata is skipped."""
     items = _png_or_comment_texts(image)
     for name, text in _exif_texts(image).items():
         items.setdefault(name, text)

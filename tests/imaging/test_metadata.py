@@ -142,7 +142,7 @@ def test_other_formats_and_missing_files_are_refused(tmp_path: Path):
     with pytest.raises(UserError):
         open_image(tmp_path)
     with pytest.raises(UserError, match="damaged"):
-        open_image(encoded(Papers(), "PNG")[:-20])
+        open_image(encoded(Papers(), "PNG")[:-60])
 
 
 def test_base64_keeps_the_papers():
