@@ -149,8 +149,6 @@ def _fill(
             if len(now.tokens) + length > ROOM:
                 done.append(now)
                 now = _Filling()
-                if tokens[at] == comma_id:
-                    now.comma = 0
             if found is None:
                 now.tokens.append(tokens[at])
             else:

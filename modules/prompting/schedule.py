@@ -26,7 +26,7 @@ def prompt_schedule(
 
     `when` with a point is a fraction of the steps, else a step; the first text holds up to and including it.
     hires_steps: the schedule is that of the second pass, of so many steps. There steps count on from those of the first
-    pass and its fractions run from 1.0 to 2.0. old_timelines: numbers below 1 are fractions, and each pass counts from 0.
+    pass and its fractions run from 1.0 to 2.0. old_timelines: numbers below 1 are fractions, each pass counts from 0.
     """
     total = steps if hires_steps is None else hires_steps
     clock = _Clock(total, steps if hires_steps is not None and not old_timelines else None, old_timelines)

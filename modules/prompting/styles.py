@@ -15,6 +15,7 @@ from modules.core.errors import NotFoundError, UserError
 from modules.core.files import write_atomic
 
 PLACE = "{prompt}"
+MAX_LENGTH = 100_000  # characters of one text; what reads CSV files stops at 131,072
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,7 @@ class StyleBook:
     def save(self, name: str | Style, prompt: str = "", negative_prompt: str = "") -> None:
         """Add a style or replace the one of that name."""
         style = name if isinstance(name, Style) else Style(name, prompt, negative_prompt)
-        if not style.name.strip():
-            raise UserError("A style needs a name.", field="name")
+        _check(style)
         with self._lock:
             self._store({**self._current(), style.name: style})
 
@@ -101,6 +101,17 @@ class StyleBook:
         writer.writerows([one.name, one.prompt, one.negative_prompt] for one in styles.values())
         write_atomic(self.path, text.getvalue().encode("utf-8-sig"))
         self._stamp = None
+
+
+def _check(style: Style) -> None:
+    """UserError for what could be written but not read again."""
+    if not style.name.strip():
+        raise UserError("A style needs a name.", field="name")
+    for field, text in (("name", style.name), ("prompt", style.prompt), ("negative_prompt", style.negative_prompt)):
+        if len(text) > MAX_LENGTH:
+            raise UserError(f"The {field} has {len(text)} characters.", hint=f"Use up to {MAX_LENGTH}.", field=field)
+        if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+            raise UserError(f"The {field} holds characters that no text file can hold.", field=field)
 
 
 def _merge(style: str, prompt: str) -> str:
