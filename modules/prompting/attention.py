@@ -40,21 +40,28 @@ class _Reader:
     """Runs read so far, and for each kind of open bracket the run it starts at."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: list[list[str]] = []
         self.weights: list[float] = []
         self.open: dict[str, list[int]] = {"(": [], "[": []}
         self.too_deep: dict[str, int] = {"(": 0, "[": 0}
+        self.growing = False  # the last run is text that no bracket has begun or ended behind
 
-    def add(self, text: str, weight: float = 1.0) -> None:
-        self.texts.append(text)
-        self.weights.append(weight)
+    def add(self, text: str) -> None:
+        if self.growing:
+            self.texts[-1].append(text)
+        else:
+            self.texts.append([text])
+            self.weights.append(1.0)
+            self.growing = True
 
     def plain(self, text: str) -> None:
         parts = _BREAK.split(text)
         last = len(parts) - 1
         for index, part in enumerate(parts):
             if index > 0:
-                self.add("BREAK", -1.0)
+                self.texts.append(["BREAK"])
+                self.weights.append(-1.0)
+                self.growing = False
                 part = part.lstrip()
             self.add(part.rstrip() if index < last else part)
 
@@ -83,6 +90,7 @@ class _Reader:
             self.add(char)
         else:
             self.open[char].append(len(self.texts))
+            self.growing = False
 
     def end(self, opener: str, factor: float, char: str) -> None:
         if self.too_deep[opener]:
@@ -106,6 +114,7 @@ class _Reader:
         return found.end() - at
 
     def multiply(self, start: int, factor: float) -> None:
+        self.growing = False
         for index in range(start, len(self.weights)):
             self.weights[index] = max(-MAX_WEIGHT, min(MAX_WEIGHT, self.weights[index] * factor))
 
@@ -114,11 +123,11 @@ class _Reader:
             for start in self.open[opener]:
                 self.multiply(start, factor)
         runs: list[tuple[list[str], float]] = []
-        for text, weight in zip(self.texts, self.weights):
+        for pieces, weight in zip(self.texts, self.weights):
             if runs and runs[-1][1] == weight:
-                runs[-1][0].append(text)
+                runs[-1][0].extend(pieces)
             else:
-                runs.append(([text], weight))
+                runs.append((pieces, weight))
         return [("".join(texts), weight) for texts, weight in runs] or [("", 1.0)]
 
 
