@@ -1,0 +1,246 @@
+"""Pictures into files: numbered per folder as A1111 does, whole or not there, never one over another."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from modules.core.errors import UserError
+from modules.core.files import write_atomic
+from modules.core.settings import Setting, Settings, define
+from modules.imaging.metadata import EXIF_LIMIT, Papers, exif_bytes, png_texts
+from modules.imaging.names import MAX_WORDS, NameContext, cut_bytes, render_pattern
+
+FORMATS = ("png", "jpg", "jpeg", "webp", "avif")
+SIDE_LIMITS = {"jpg": 65_535, "jpeg": 65_535, "webp": 16_383, "avif": 65_535}  # pixels a side can have at most
+NAME_BYTES = 255 - 14  # what file systems take, less the ending of the file that is renamed
+IMAGES, FOLDERS, PATHS = "Saving images/grids", "Saving to a directory", "Paths for saving"
+log = logging.getLogger(__name__)
+
+SAMPLES_SAVE = define(Setting("samples_save", True, "Always save all generated pictures", section=IMAGES))
+SAMPLES_FORMAT = define(Setting("samples_format", "png", "File format of pictures", section=IMAGES, choices=FORMATS))
+SAMPLES_PATTERN = define(
+    Setting(
+        "samples_filename_pattern",
+        "",
+        "File name pattern",
+        section=IMAGES,
+        hint="Tags such as [seed], [date], [prompt_words]. Empty: [seed], and the prompt too when not in folders.",
+    )
+)
+ADD_NUMBER = define(Setting("save_images_add_number", True, "Number in front of file names", section=IMAGES))
+REPLACE_ACTION = define(
+    Setting(
+        "save_images_replace_action",
+        "Replace",
+        "When a file of that name exists",
+        section=IMAGES,
+        choices=("Replace", "Add number suffix"),
+        hint="Only without the number in front.",
+    )
+)
+GRID_SAVE = define(Setting("grid_save", True, "Always save all grids", section=IMAGES))
+GRID_FORMAT = define(Setting("grid_format", "png", "File format of grids", section=IMAGES, choices=FORMATS))
+GRID_EXTENDED = define(Setting("grid_extended_filename", False, "File name pattern for grids too", section=IMAGES))
+GRID_IF_MULTIPLE = define(Setting("grid_only_if_multiple", True, "No grid of a single picture", section=IMAGES))
+RETURN_GRID = define(Setting("return_grid", True, "Show the grid in the gallery", section=IMAGES))
+PNG_INFO = define(Setting("enable_pnginfo", True, "Store the infotext in picture files", section=IMAGES))
+SAVE_TXT = define(Setting("save_txt", False, "Text file with the infotext beside each picture", section=IMAGES))
+JPEG_QUALITY = define(
+    Setting("jpeg_quality", 80, "Quality of JPEG, WEBP and AVIF", section=IMAGES, minimum=1, maximum=100, step=1)
+)
+WEBP_LOSSLESS = define(Setting("webp_lossless", False, "Lossless WEBP", section=IMAGES))
+SAVE_TO_DIRS = define(Setting("save_to_dirs", True, "Save pictures to a folder", section=FOLDERS))
+GRID_TO_DIRS = define(Setting("grid_save_to_dirs", True, "Save grids to a folder", section=FOLDERS))
+FOLDER_PATTERN = define(Setting("directories_filename_pattern", "[date]", "Folder name pattern", section=FOLDERS))
+PROMPT_WORDS = define(
+    Setting(
+        "directories_max_prompt_words",
+        MAX_WORDS,
+        "Most words of [prompt_words]",
+        section=FOLDERS,
+        minimum=1,
+        maximum=100,
+        step=1,
+    )
+)
+
+
+def _outdir(key: str, default: str, label: str, hint: str = "") -> Setting[str]:
+    return define(Setting(key, default, label, section=PATHS, scope="admin", hint=hint))
+
+
+OUTDIR_SAMPLES = _outdir("outdir_samples", "", "Folder for pictures", "Empty: the folder of each tab, below.")
+OUTDIR_TXT2IMG = _outdir("outdir_txt2img_samples", "outputs/txt2img-images", "Folder for txt2img pictures")
+OUTDIR_GRIDS = _outdir("outdir_grids", "", "Folder for grids", "Empty: the folder of each tab, below.")
+OUTDIR_TXT2IMG_GRIDS = _outdir("outdir_txt2img_grids", "outputs/txt2img-grids", "Folder for txt2img grids")
+
+
+def output_folder(settings: Settings, data: Path, *, grid: bool = False) -> Path:
+    """The folder that the settings name, below `data` unless it is a whole path. Not made yet."""
+    common, own = (OUTDIR_GRIDS, OUTDIR_TXT2IMG_GRIDS) if grid else (OUTDIR_SAMPLES, OUTDIR_TXT2IMG)
+    return data / Path(settings[common].strip() or settings[own].strip() or own.default).expanduser()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaveOptions:
+    """How to write one kind of picture. Empty `folder_pattern`: no folders; empty `pattern`: the number alone."""
+
+    format: str = "png"
+    pattern: str = "[seed]"
+    folder_pattern: str = ""
+    max_words: int = MAX_WORDS
+    add_number: bool = True
+    on_existing: str = "Replace"
+    papers: bool = True
+    save_txt: bool = False
+    quality: int = 80
+    lossless: bool = False
+
+    @staticmethod
+    def from_settings(settings: Settings, grid: bool = False) -> SaveOptions:
+        to_dirs = settings[GRID_TO_DIRS if grid else SAVE_TO_DIRS]
+        pattern = settings[SAMPLES_PATTERN] or ("[seed]" if to_dirs else "[seed]-[prompt_spaces]")
+        return SaveOptions(
+            format=settings[GRID_FORMAT if grid else SAMPLES_FORMAT],
+            pattern="" if grid and not settings[GRID_EXTENDED] else pattern,
+            folder_pattern=settings[FOLDER_PATTERN] if to_dirs else "",
+            max_words=settings[PROMPT_WORDS],
+            add_number=settings[ADD_NUMBER],
+            on_existing=settings[REPLACE_ACTION],
+            papers=settings[PNG_INFO],
+            save_txt=settings[SAVE_TXT],
+            quality=settings[JPEG_QUALITY],
+            lossless=settings[WEBP_LOSSLESS],
+        )
+
+
+def save_picture(
+    image: Image.Image,
+    folder: Path,
+    *,
+    name: NameContext,
+    papers: Papers,
+    options: SaveOptions,
+    suffix: str = "",
+    grid: bool = False,
+) -> Path:
+    """Save as <number>-<pattern><suffix>.<format> (grids: grid-<number>) below `folder`; the path that was taken.
+
+    PNG is taken where the format cannot hold the picture or its infotext. UserError when the disk refuses.
+    """
+    kept = papers if options.papers else Papers()
+    kind = options.format if _fits(image, options.format, kept) else "png"
+    if kind != options.format:
+        log.warning("%s cannot hold this picture; it is saved as PNG.", options.format)
+    name = dataclasses.replace(name, max_words=options.max_words, image_bytes=name.image_bytes or image.tobytes)
+    try:
+        target = folder / render_pattern(options.folder_pattern, name)
+        target.mkdir(parents=True, exist_ok=True)
+        decoration = render_pattern(options.pattern, name).replace("/", "_")
+        ending = f"{suffix}.{kind}"
+        data = encode_image(image, kind, kept, quality=options.quality, lossless=options.lossless)
+        with _reserve(target, "grid" if grid else "", decoration, ending, options) as path:
+            write_atomic(path, data)
+            if options.save_txt and papers.infotext:
+                write_atomic(path.with_suffix(".txt"), papers.infotext.encode("utf-8", "replace") + b"\n")
+    except OSError as error:
+        raise UserError(
+            f"The picture could not be saved in {folder}: {error.strerror or error}.",
+            hint="Check that the disk has room and that the folder can be written to.",
+        ) from error
+    return path
+
+
+def encode_image(
+    image: Image.Image, format: str, papers: Papers, *, quality: int = 80, lossless: bool = False
+) -> bytes:
+    """The picture as a file of `format` with its papers inside. Alpha is dropped except in PNG."""
+    kind = format.lower()
+    if kind not in FORMATS:
+        raise UserError(f"{format!r} is not a format for pictures.", hint=f"Use {', '.join(FORMATS)}.")
+    if max(image.size) > SIDE_LIMITS.get(kind, max(image.size)):
+        raise UserError(f"{kind} cannot hold {image.width} x {image.height} pixels.", hint="Use png.")
+    data = io.BytesIO()
+    if kind == "png":
+        image.save(data, "PNG", pnginfo=png_texts(papers))
+        return data.getvalue()
+    extra: dict[str, Any] = {"quality": quality}
+    exif = exif_bytes(papers, None if kind in ("webp", "avif") else EXIF_LIMIT) if _any(papers) else None
+    if exif is not None:
+        extra["exif"] = exif
+    elif _any(papers):
+        log.warning("The infotext does not fit into a %s file and was left out.", kind)
+    if kind == "webp":
+        extra["lossless"] = lossless
+    picture = image if image.mode in ("RGB", "L") else image.convert("RGB")
+    picture.save(data, {"jpg": "JPEG"}.get(kind, kind.upper()), **extra)
+    return data.getvalue()
+
+
+_SAMPLE_NUMBER, _GRID_NUMBER = re.compile(r"([0-9]{5,7})[-.]"), re.compile(r"grid-([0-9]{4,7})[-.]")
+
+
+def _any(papers: Papers) -> bool:
+    return bool(papers.infotext or papers.request)
+
+
+def _fits(image: Image.Image, kind: str, papers: Papers) -> bool:
+    if max(image.size) > SIDE_LIMITS.get(kind, max(image.size)):
+        return False
+    return kind not in ("jpg", "jpeg") or exif_bytes(Papers(papers.infotext), EXIF_LIMIT) is not None
+
+
+@contextlib.contextmanager
+def _reserve(folder: Path, base: str, decoration: str, ending: str, options: SaveOptions) -> Iterator[Path]:
+    """A path in `folder` that nobody else writes to meanwhile.
+
+    A hidden marker, made only if it is not there, holds a number against other threads and processes. The folder is
+    read again under the marker: whoever held the number before may have finished in between. After a crash the marker
+    stays and its number is skipped.
+    """
+    room = NAME_BYTES - len(ending.encode("utf-8")) - 16
+    if os.name == "nt":
+        room = min(room, max(40, 230 - len(str(folder))))  # without long paths Windows takes 259 characters in all
+    decoration = cut_bytes(decoration, room)
+    numbered = options.add_number or not decoration or bool(base)
+    if not numbered and options.on_existing == "Replace":
+        yield folder / f"{decoration}{ending}"
+        return
+    number = _next_number(folder, base) if numbered else 0
+    while True:
+        if numbered:
+            stem = f"{base}-{number:04}" if base else f"{number:05}"
+            marker, path = folder / f".{stem}.saving", folder / f"{'-'.join(filter(None, (stem, decoration)))}{ending}"
+        else:
+            stem = f"{decoration}-{number}" if number else decoration
+            marker, path = folder / f".{stem}.saving", folder / f"{stem}{ending}"
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            number += 1
+            continue
+        try:
+            if number >= _next_number(folder, base) if numbered else not path.exists():
+                yield path
+                return
+        finally:
+            marker.unlink(missing_ok=True)
+        number += 1
+
+
+def _next_number(folder: Path, base: str) -> int:
+    shape = _GRID_NUMBER if base else _SAMPLE_NUMBER
+    with os.scandir(folder) as entries:
+        found = ((shape.match(entry.name), entry) for entry in entries)
+        return max((int(one[1]) + 1 for one, entry in found if one is not None and entry.is_file()), default=0)
