@@ -217,7 +217,7 @@ def _reserve(folder: Path, base: str, decoration: str, ending: str, options: Sav
     if not numbered and options.on_existing == "Replace":
         yield folder / f"{decoration}{ending}"
         return
-    number = _next_number(folder, base) if numbered else 0
+    number = max(_numbers(folder, base), default=-1) + 1 if numbered else 0
     while True:
         if numbered:
             stem = f"{base}-{number:04}" if base else f"{number:05}"
@@ -231,7 +231,7 @@ def _reserve(folder: Path, base: str, decoration: str, ending: str, options: Sav
             number += 1
             continue
         try:
-            if number >= _next_number(folder, base) if numbered else not path.exists():
+            if number not in _numbers(folder, base) if numbered else not path.exists():
                 yield path
                 return
         finally:
@@ -239,8 +239,8 @@ def _reserve(folder: Path, base: str, decoration: str, ending: str, options: Sav
         number += 1
 
 
-def _next_number(folder: Path, base: str) -> int:
+def _numbers(folder: Path, base: str) -> set[int]:
     shape = _GRID_NUMBER if base else _SAMPLE_NUMBER
     with os.scandir(folder) as entries:
         found = ((shape.match(entry.name), entry) for entry in entries)
-        return max((int(one[1]) + 1 for one, entry in found if one is not None and entry.is_file()), default=0)
+        return {int(one[1]) for one, entry in found if one is not None and entry.is_file()}
