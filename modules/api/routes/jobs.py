@@ -1,0 +1,234 @@
+"""/api/v1/jobs: ask for pictures and come back later; watch, stop, reorder, retry; the pictures as they were saved."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import mimetypes
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio.to_thread
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from modules.api.app import SafeJSON, error_reply, plain
+from modules.api.models import check_carried
+from modules.api.services import Services
+from modules.core.errors import NotFoundError, UserError
+from modules.jobs.events import JobEvent, Subscription
+from modules.jobs.job import Job, JobState, QueueFullError
+from modules.processing.progress import Picture, Preview
+from modules.processing.requests import Generate
+
+RETRY_AFTER_S = 10
+HEARTBEAT_S = 15  # an empty comment, so that nobody between takes the line for dead
+LOOK_S = 1.0  # a closed connection is noticed this soon
+SHOWN = ("image/png", "image/jpeg", "image/webp", "image/avif")
+QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class NewJob(BaseModel):
+    """`request`: a modules.processing.requests.Generate as JSON. The same `id` again gives the same job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["generate"] = "generate"
+    request: dict[str, Any]
+    id: str | None = None
+    tag: str = Field(default="api", max_length=100)
+    front: bool = False
+
+
+class Move(BaseModel):
+    """`places`: below 0 is earlier."""
+
+    places: int = Field(ge=-(2**31), lt=2**31)
+
+
+class Interrupt(BaseModel):
+    """`now` false: after the current batch."""
+
+    now: bool = True
+
+
+def routes(services: Services) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+    _add_reading(router, services)
+    _add_changing(router, services)
+    _add_files(router, services)
+    return router
+
+
+def _add_reading(router: APIRouter, services: Services) -> None:
+    queue = services.queue
+
+    @router.get("")
+    def list_jobs(
+        state: list[JobState] = Query(default=[]),  # noqa: B008 FastAPI reads it so
+        tag: str | None = None,
+        limit: int = Query(default=50, ge=1, le=1000),
+        offset: int = Query(default=0, ge=0, le=2**31),
+    ) -> dict[str, Any]:
+        """Oldest first; `limit` and `offset` count from the newest."""
+        places = queue.places()
+        found = queue.list(states=tuple(state), tag=tag, limit=limit, offset=offset)
+        return {"jobs": [_job_json(services, job, places) for job in found], "counts": queue.counts()}
+
+    @router.get("/{id}")
+    def get_job(id: str) -> dict[str, Any]:
+        return _job_json(services, queue.get(id), queue.places())
+
+    @router.get("/{id}/events")
+    def events(id: str, last_event_id: str = Header(default="")) -> Response:
+        """Server-sent events until the job is finished. Last-Event-ID takes up where a lost connection ended."""
+        after = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else None
+        watched = queue.subscribe(id, after)
+        if after is not None and watched.closed:
+            return Response(status_code=204)  # all was told: tells an EventSource not to come again
+        return StreamingResponse(_stream(watched), media_type="text/event-stream", headers=QUIET)
+
+
+def _add_changing(router: APIRouter, services: Services) -> None:
+    queue = services.queue
+
+    @router.post("", status_code=202)
+    def submit(body: NewJob) -> Response:
+        """202 with the job. 422 names the field that cannot be granted; 503 when too many wait."""
+        try:
+            check_carried(body.model_dump())
+        except ValueError as error:
+            raise UserError(str(error), field="request") from error
+        request = Generate.from_json(body.request)
+        services.engine.resolve(request)
+        try:
+            job = queue.submit(body.kind, request.to_json(), tag=body.tag, id=body.id, front=body.front)
+        except QueueFullError as error:
+            return _full(error)
+        headers = {"Location": f"/api/v1/jobs/{job.id}"}
+        return SafeJSON(_job_json(services, job, queue.places()), status_code=202, headers=headers)
+
+    @router.delete("/{id}")
+    def cancel(id: str) -> dict[str, Any]:
+        """Take the job back: at once while it waits, at its next step while it runs."""
+        return _job_json(services, queue.cancel(id), queue.places())
+
+    @router.post("/{id}/retry", status_code=202)
+    def retry(id: str) -> Response:
+        try:
+            job = queue.retry(id)
+        except QueueFullError as error:
+            return _full(error)
+        return SafeJSON(_job_json(services, job, queue.places()), status_code=202)
+
+    @router.post("/{id}/interrupt")
+    def interrupt(id: str, body: Interrupt | None = None) -> dict[str, Any]:
+        queue.interrupt(id, now=body is None or body.now)
+        return _job_json(services, queue.get(id), queue.places())
+
+    @router.post("/{id}/skip")
+    def skip(id: str) -> dict[str, Any]:
+        queue.skip(id)
+        return _job_json(services, queue.get(id), queue.places())
+
+    @router.post("/{id}/move")
+    def move(id: str, body: Move) -> dict[str, Any]:
+        return _job_json(services, queue.move(id, body.places), queue.places())
+
+
+def _add_files(router: APIRouter, services: Services) -> None:
+    @router.get("/{id}/pictures/{index}")
+    def picture(id: str, index: int) -> FileResponse:
+        """The saved file itself, with its metadata."""
+        found = services.queue.snapshot(id).pictures
+        if not 0 <= index < len(found):
+            raise NotFoundError(f"The job has {len(found)} pictures; there is no number {index}.")
+        path = Path(found[index].path)
+        if not path.is_file():
+            raise NotFoundError(f"The file {path.name} is gone.", hint="It was moved or deleted after it was made.")
+        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
+        kind = _content_type(path)
+        return FileResponse(
+            path, media_type=kind, filename=path.name, headers=headers, content_disposition_type="inline"
+        )
+
+
+async def _stream(watched: Subscription) -> AsyncIterator[str]:
+    silent_s = 0.0
+    try:
+        while not watched.closed:
+            event = await anyio.to_thread.run_sync(watched.get, LOOK_S)
+            if event is not None:
+                silent_s = 0.0
+                data = json.dumps(plain(_event_json(event)), ensure_ascii=True)
+                yield f"id: {event.number}\nevent: {event.name}\ndata: {data}\n\n"
+                continue
+            silent_s += LOOK_S
+            if silent_s >= HEARTBEAT_S:
+                silent_s = 0.0
+                yield ": still here\n\n"
+    finally:
+        watched.close()
+
+
+def _full(error: QueueFullError) -> SafeJSON:
+    reply = error_reply(503, type(error).__name__, str(error))
+    reply.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return reply
+
+
+def _event_json(event: JobEvent) -> dict[str, Any]:
+    value = event.value
+    if isinstance(value, Job):
+        return _plain_job(value)
+    if isinstance(value, Picture):
+        return _picture_json(dataclasses.asdict(value))
+    if isinstance(value, Preview):
+        return {"mime": value.mime, "step": value.step, "data": base64.b64encode(value.data).decode("ascii")}
+    return dataclasses.asdict(value)
+
+
+def _job_json(services: Services, job: Job, places: Mapping[str, int]) -> dict[str, Any]:
+    """The job with its place in the queue, its progress and its pictures."""
+    shown = services.queue.snapshot(job.id)
+    return {
+        **_plain_job(job),
+        "place": places.get(job.id),
+        "progress": dataclasses.asdict(shown.progress) if shown.progress else None,
+        "pictures": [_picture_json(dataclasses.asdict(one)) for one in shown.pictures],
+    }
+
+
+def _plain_job(job: Job) -> dict[str, Any]:
+    """Names of files, never paths."""
+    result = dict(job.result) if job.result is not None else None
+    if result is not None and "pictures" in result:
+        result["pictures"] = [_picture_json(one) for one in result["pictures"]]
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "tag": job.tag,
+        "state": job.state.value,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "attempts": job.attempts,
+        "request": dict(job.request),
+        "error": dict(job.error) if job.error else None,
+        "result": result,
+    }
+
+
+def _picture_json(picture: Mapping[str, Any]) -> dict[str, Any]:
+    value = dict(picture)
+    value["name"] = Path(value.pop("path")).name
+    return value
+
+
+def _content_type(path: Path) -> str:
+    """Pictures keep their type; anything else is a download without one."""
+    guess = {".webp": "image/webp", ".avif": "image/avif"}.get(path.suffix.lower()) or mimetypes.guess_type(path)[0]
+    return guess if guess in SHOWN else "application/octet-stream"
