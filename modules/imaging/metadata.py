@@ -21,6 +21,7 @@ from modules.core.errors import NotFoundError, UserError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")  # the only decoders that strangers' files ever reach
 MAX_PIXELS = 64_000_000
+MAX_SHEET = 170_000_000  # pixels of a file of which only the papers are read, such as a large grid
 MAX_TEXT = 1 << 20  # characters of one text item; longer ones are dropped on reading
 MAX_BASE64 = 256 << 20  # characters
 EXIF_LIMIT = 65_000  # bytes; one JPEG segment holds no more
@@ -88,7 +89,7 @@ def read_metadata(image: Image.Image) -> tuple[str | None, dict[str, str]]:
 
 def read_papers(source: Path | bytes) -> Papers:
     """The papers of a picture file; UserError when it is no picture that can be read."""
-    with _open(source, MAX_PIXELS) as image:
+    with _open(source, MAX_SHEET) as image:
         infotext, items = read_metadata(image)
     items.pop(_PNG_INFOTEXT, None)
     request = items.pop(_PNG_REQUEST, None)

@@ -1,0 +1,73 @@
+"""Several pictures on one sheet."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageColor
+
+from modules.core.settings import Setting, Settings, define
+
+SECTION = "Saving images/grids"
+log = logging.getLogger(__name__)
+
+N_ROWS = define(
+    Setting(
+        "n_rows",
+        -1,
+        "Grid rows",
+        section=SECTION,
+        minimum=-1,
+        maximum=16,
+        step=1,
+        hint="-1: as square as it goes; 0: one row for each place in a batch.",
+    )
+)
+NO_EMPTY_SPOTS = define(
+    Setting("grid_prevent_empty_spots", False, "Prevent empty spots in grids", section=SECTION, hint="With rows at -1.")
+)
+BACKGROUND = define(
+    Setting("grid_background_color", "#ffffff", "Colour of empty spots in grids", section=SECTION, hint="A CSS colour.")
+)
+
+
+def image_grid(
+    images: Sequence[Image.Image],
+    rows: int | None = None,
+    *,
+    batch_size: int = 1,
+    settings: Settings | None = None,
+) -> Image.Image:
+    """The pictures row by row in cells as large as the largest, RGB. `rows` None: what the settings say."""
+    if not images:
+        raise ValueError("a grid needs a picture")
+    settings = settings or Settings()
+    count = len(images)
+    rows = min(max(rows or _rows(count, batch_size, settings), 1), count)
+    columns = math.ceil(count / rows)
+    width, height = max(one.width for one in images), max(one.height for one in images)
+    sheet = Image.new("RGB", (columns * width, rows * height), _colour(settings[BACKGROUND]))
+    for at, image in enumerate(images):
+        sheet.paste(
+            image if image.mode == "RGB" else image.convert("RGB"), (at % columns * width, at // columns * height)
+        )
+    return sheet
+
+
+def _rows(count: int, batch_size: int, settings: Settings) -> int:
+    wanted = settings[N_ROWS]
+    if wanted >= 0:
+        return wanted or batch_size
+    if settings[NO_EMPTY_SPOTS]:
+        return next(rows for rows in range(math.isqrt(count), 0, -1) if count % rows == 0)
+    return round(math.sqrt(count))
+
+
+def _colour(text: str) -> tuple[int, ...]:
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        log.warning("The grid colour %r is not a CSS colour; white is used.", text)
+        return (255, 255, 255)
