@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-RTOL, ATOL = 0.05, 0.0078
 FIRST_STEP, SAFETY = 0.05, 0.81  # a step is kept if the next may be at least this share of it
 
 
-@register_sampler("DPM adaptive", order=130, aliases=("k_dpm_ad", "k_dpm_adaptive"), knobs=("eta", "s_noise"))
+@register_sampler(
+    "DPM adaptive", order=130, aliases=("k_dpm_ad", "k_dpm_adaptive"), ancestral=True, knobs=("eta", "s_noise")
+)
 def dpm_adaptive(
     denoiser: Denoiser,
     x: Tensor,
@@ -26,6 +27,8 @@ def dpm_adaptive(
     on_step: OnStep,
     eta: float = 1.0,
     s_noise: float = 1.0,
+    rtol: float = 0.05,
+    atol: float = 0.0078,
 ) -> Tensor:
     """x: noise scaled to sigmas[0], [B, C, h, w]. sigmas: [steps + 1]; only its ends above 0 matter.
 
@@ -42,7 +45,7 @@ def dpm_adaptive(
         target, up = split(t, t_next, t_end, eta)
         steps = steps or Steps(denoiser, x, t)
         low, high = steps.second(target, 1 / 3), steps.third(target)
-        tolerance = (RTOL * low.abs().maximum(x_prev.abs())).clamp(min=ATOL)
+        tolerance = (rtol * low.abs().maximum(x_prev.abs())).clamp(min=atol)
         error = float(((low - high) / tolerance).pow(2).mean().sqrt())
         factor = 1 + math.atan((1 / (error + 1e-8)) ** power - 1)
         h *= factor
