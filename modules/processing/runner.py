@@ -64,7 +64,7 @@ class _Meter:
 
     def at(self, stage: str, step: int = 0) -> None:
         done = (self.batch + min(step / max(self.steps, 1), 1.0) * 0.97) / self.batches
-        if stage == "decode":
+        if stage in ("decode", "save"):
             done = (self.batch + 0.98) / self.batches
         passed = time.monotonic() - self.started
         eta = passed / done - passed if stage != "load" and step + self.batch > 0 and done > 0 else None
@@ -162,6 +162,7 @@ def _denoise(
         hooks=context.hooks,
         refine=_refiner(plan, batch, context, table, calls) if plan.model.refiner else None,
         check=context.settings[options.NAN_CHECK],
+        cfgpp=sampler.cfgpp,
     )
     meter.at("denoise")
     try:

@@ -15,6 +15,7 @@ from .conditioning import Conditioning
 from .decode import upcast
 from .network import Network
 
+CFGPP_SCALE = 1 / 12.5
 Timeline = list[tuple[int, Conditioning]]  # (last step, counted from 0, what the network is told until then)
 
 
@@ -51,7 +52,8 @@ class GuidedDenoiser:
     """The denoiser that samplers call: x [B, C, h, w] and sigma -> x0.
 
     denoised = uncond + cfg_scale * sum_k w_k (cond_k - uncond)  (Ho & Salimans 2022, Liu et al. 2022 for AND).
-    `uncond` holds the negative prompt's x0 of the last call, for CFG++ samplers; None when it was not evaluated.
+    `uncond` holds the negative prompt's x0 of the last call; None when it was not evaluated. CFG++ samplers
+    (arXiv:2406.08070) always have it evaluated, and their scale is CFGPP_SCALE of what a person sets, as in A1111.
     """
 
     def __init__(
@@ -63,9 +65,12 @@ class GuidedDenoiser:
         hooks: Hooks,
         refine: Callable[[float, int], Told | None] | None = None,
         check: bool = True,
+        cfgpp: bool = False,
     ) -> None:
         self.told = told
         self.plan = plan
+        self.scale = plan.cfg_scale * (CFGPP_SCALE if cfgpp else 1.0)
+        self._cfgpp = cfgpp
         self.steps = steps  # calls expected in all, twice the steps for second-order samplers
         self.step = 0  # calls so far
         self.uncond: torch.Tensor | None = None
@@ -93,7 +98,7 @@ class GuidedDenoiser:
                 denoised.append(cond[-1] / total if total else parts[0][1])
             else:
                 moved = sum(weight * (one - base) for weight, one in parts)
-                denoised.append(base + self.plan.cfg_scale * moved)
+                denoised.append(base + self.scale * moved)
         result = torch.stack([torch.as_tensor(one) for one in denoised])
         self.uncond = uncond
         if self._hooks.listens(GUIDED):
@@ -116,8 +121,10 @@ class GuidedDenoiser:
             return False
         if plan.skip_early and self.step / max(self.steps, 1) <= plan.skip_early:
             return False
+        if self._cfgpp:
+            return True
         totals = [sum(weight for weight, _ in picture.parts) for picture in self.told.pictures]
-        return any(abs(plan.cfg_scale * total - 1) > 1e-9 for total in totals)
+        return any(abs(self.scale * total - 1) > 1e-9 for total in totals)
 
     def _evaluate(
         self, x: torch.Tensor, sigma: torch.Tensor, use_negative: bool

@@ -1,0 +1,136 @@
+"""From finished images to files: names, papers, the grid, and the events that tell of them."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from modules.core.files import write_atomic
+from modules.core.paths import Paths
+from modules.core.settings import Settings
+from modules.imaging import saving
+from modules.imaging.grids import image_grid
+from modules.imaging.metadata import Papers
+from modules.imaging.names import NameContext
+from modules.processing import options
+from modules.processing.hooks import FinishedImage
+from modules.processing.memory import device_name
+from modules.processing.papers import picture_request, write_infotext
+from modules.processing.progress import Picture, Report
+from modules.processing.resolve import PicturePlan, Plan
+
+
+def environment() -> dict[str, object]:
+    """What may change a picture's last bits: told in its papers, compared when it is made again."""
+    return {
+        "torch": torch.__version__,
+        "device": device_name(),
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+@dataclass(kw_only=True)
+class Finisher:
+    """Takes the pictures of one run as they come; `done` adds the grid and gives all of them."""
+
+    plan: Plan
+    settings: Settings
+    paths: Paths
+    report: Report
+    pictures: list[Picture] = field(default_factory=list)
+    _images: list[Image.Image] = field(default_factory=list)
+    _started: datetime = field(default_factory=datetime.now)
+
+    def add(self, finished: FinishedImage, *, batch: int, offset: int, complete: bool) -> None:
+        """Save one picture and tell of it. An incomplete one is kept with the job unless a setting saves it."""
+        picture = self.plan.pictures[finished.index]
+        infotext = write_infotext(picture, finished.fields)
+        request = None
+        if self.settings[options.ADD_REQUEST]:
+            request = picture_request(self.plan, batch, offset, {**environment(), "mode": self.plan.model.mode})
+        save = self.plan.request.after.save and self.settings[saving.SAMPLES_SAVE]
+        save = save and (complete or self.settings[options.SAVE_INCOMPLETE])
+        papers = Papers(infotext=infotext, request=request)
+        path = self._write(finished.image, self._name(picture, finished.index), papers, save=save)
+        if complete:
+            self._images.append(finished.image)
+            if save:
+                write_atomic(self.paths.params, infotext)
+        self._tell(path, finished.image, picture, infotext, saved=save)
+
+    def done(self) -> list[Picture]:
+        """All pictures; the grid comes first, as A1111's index_of_first_image says."""
+        settings, after = self.settings, self.plan.request.after
+        if len(self._images) > 1 and after.grid and settings[saving.GRID_SAVE]:
+            first = self.plan.pictures[0]
+            grid = image_grid(self._images, batch_size=self.plan.request.shape.batch_size, settings=settings)
+            infotext = self.pictures[0].infotext
+            name = replace(self._name(first, 0), seed_last=self.plan.pictures[-1].seed)
+            path = self._write(grid, name, Papers(infotext=infotext), save=after.save, grid=True)
+            self._tell(path, grid, first, infotext, saved=after.save, kind="grid")
+            self.pictures.insert(0, self.pictures.pop())
+        return self.pictures
+
+    def _tell(
+        self,
+        path: Path,
+        image: Image.Image,
+        picture: PicturePlan,
+        infotext: str,
+        *,
+        saved: bool,
+        kind: str = "sample",
+    ) -> None:
+        told = Picture(
+            path=str(path),
+            infotext=infotext,
+            seed=picture.seed,
+            variation_seed=picture.variation,
+            width=image.width,
+            height=image.height,
+            kind=kind,
+            saved=saved,
+        )
+        self.pictures.append(told)
+        self.report(told)
+
+    def _write(self, image: Image.Image, name: NameContext, papers: Papers, *, save: bool, grid: bool = False) -> Path:
+        chosen = saving.SaveOptions.from_settings(self.settings, grid=grid)
+        folder = saving.output_folder(self.settings, self.paths.data, grid=grid) if save else self.paths.results
+        if not save:
+            chosen = replace(chosen, folder_pattern="", save_txt=False)
+        return saving.save_picture(image, folder, name=name, papers=papers, options=chosen, grid=grid)
+
+    def _name(self, picture: PicturePlan, index: int) -> NameContext:
+        plan = self.plan
+        shape, model = plan.request.shape, plan.model
+        several = len(plan.pictures) > 1
+        return NameContext(
+            seed=picture.seed,
+            seed_first=plan.pictures[0].seed,
+            seed_last=plan.pictures[-1].seed if several else None,
+            steps=plan.sampling.steps,
+            cfg=plan.guidance.cfg_scale,
+            width=shape.width,
+            height=shape.height,
+            clip_skip=plan.text.clip_skip,
+            sampler=plan.sampling.sampler,
+            schedule=plan.sampling.schedule,
+            model_name=model.checkpoint.stem,
+            model_hash=model.checkpoint.short_hash or "",
+            vae=model.vae.path.name if model.vae else "",
+            prompt=picture.prompt,
+            negative=picture.negative,
+            batch_number=index % shape.batch_size + 1 if shape.batch_size > 1 else None,
+            batch_size=shape.batch_size,
+            generation_number=index + 1 if several else None,
+            time=self._started,
+            job_timestamp=time.strftime("%Y%m%d%H%M%S", self._started.timetuple()),
+        )
