@@ -31,7 +31,7 @@ def build_infotext(prompt: str, negative: str, fields: Mapping[str, object]) -> 
     if _lines(negative):
         lines.append(f"{NEGATIVE} {_lines(negative)}")
     lines.append(", ".join(pairs))
-    return "\n".join(lines).strip()
+    return whole_text("\n".join(lines).strip())
 
 
 def parse_infotext(text: str) -> dict[str, str]:
@@ -51,6 +51,11 @@ def parse_infotext(text: str) -> dict[str, str]:
         if size is not None:
             found[f"{key}-1"], found[f"{key}-2"] = size.groups()
     return found
+
+
+def whole_text(text: str) -> str:
+    """Text that UTF-8 can hold: halves of characters (lone surrogates, from JSON) are joined or replaced."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _lines(text: str) -> str:

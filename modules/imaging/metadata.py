@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from modules.core.errors import NotFoundError, UserError
+from modules.imaging.infotext import whole_text
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")  # the only decoders that strangers' files ever reach
 MAX_PIXELS = 64_000_000
@@ -44,7 +45,7 @@ class Papers:
 
 def clean_text(text: str) -> str:
     """Text that every format can hold: halves of characters joined or replaced, NULs taken out."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "")
+    return whole_text(text).replace("\0", "")
 
 
 def png_texts(papers: Papers) -> PngImagePlugin.PngInfo:

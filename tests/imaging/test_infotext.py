@@ -51,6 +51,10 @@ def test_a_field_never_replaces_the_prompt():
     assert parse_infotext("cat\nSteps: 1, Seed: 2, Prompt: dog")["Prompt"] == "cat"
 
 
+def test_halves_of_characters_are_joined_or_replaced():
+    assert build_infotext("\ud83d\ude00 \ud800", "", {"Steps": "\udc00"}) == "😀 \ufffd\nSteps: \ufffd"
+
+
 characters = st.characters(exclude_categories=["Cs"])
 prompts = (
     st.text(characters)
