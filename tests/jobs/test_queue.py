@@ -324,11 +324,19 @@ def test_stopping_puts_the_running_job_back(make: Any) -> None:
     job = bench.hold_one()
     (later,) = numbers(bench, 1)
     watched = bench.queue.subscribe(job.id)
-    waiter = threading.Thread(target=lambda: pytest.raises(EaselError, bench.queue.wait, job.id))
+    told: list[str] = []
+
+    def wait() -> None:
+        try:
+            bench.queue.wait(job.id)
+        except EaselError as error:
+            told.append(error.message)
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     bench.queue.stop(5)
     waiter.join(WAIT_S)
-    assert not waiter.is_alive()
+    assert told == ["The server is stopping."]
     assert not any(event.terminal for event in watched)
     after = make()
     assert [one.id for one in after.queue.list()] == [job.id, later.id]
@@ -383,3 +391,23 @@ def test_the_list_is_cut_from_the_newest(bench: Bench) -> None:
             want = ids[: len(ids) - offset][-limit:] if offset < len(ids) else []
             assert [job.id for job in listed(limit=limit, offset=offset)] == want, (limit, offset)
     assert [job.id for job in listed(states=[JobState.done])] == ids[:4]
+
+
+def test_a_result_that_cannot_be_stored_fails_only_its_job(bench: Bench) -> None:
+    bench.queue._handlers["shout"] = lambda job, control, report: {"odd": object()}
+    bench.queue.start()
+    assert bench.ended(bench.queue.submit("shout", {})).state is JobState.failed
+    (after,) = numbers(bench, 1)
+    assert bench.ended(after).state is JobState.done
+
+
+def test_the_result_orders_the_pictures_and_loses_none(bench: Bench) -> None:
+    def grids_first(job: Job, control: Control, report: Report) -> dict[str, Any]:
+        for name in "abg":
+            report(picture(name))
+        return {"pictures": [dataclasses.asdict(picture(name)) for name in "ga"]}
+
+    bench.queue._handlers["note"] = grids_first
+    bench.queue.start()
+    job = bench.ended(bench.queue.submit("note", {}))
+    assert [one.path for one in bench.queue.snapshot(job.id).pictures] == ["g", "a", "b"]
