@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -24,7 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = read_config(given.config, given.overrides)
         torch.set_num_threads(config.run.threads)
-        result = train(config, make_method(config))
+        stop = threading.Event()
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(kind, lambda *_: stop.set())  # the state is saved after the step under way
+        result = train(config, make_method(config), stopping=stop.is_set)
     except EaselError as error:
         logging.error("%s", error)
         return 1

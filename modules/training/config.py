@@ -57,6 +57,7 @@ class Data:
     folder: str
     size: int = 128
     popular_share: float = 0.9
+    focus: tuple[str, ...] = ()  # labels to count as the popular ones when drawing; empty: those marked in the set
     plain_share: float = 0.5
     colours: int = 10  # coloured backgrounds per popular subject, kept as latents
     rare_colours: int = 1  # the same for all other subjects

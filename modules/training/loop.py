@@ -48,8 +48,16 @@ class Method(Protocol):
         ...
 
 
-def train(config: Config, method: Method, *, stop_at: int = 0, on_metrics: OnMetrics | None = None) -> Path:
-    """Train up to run.steps (or `stop_at`), from the folder's last state if it has one. Returns the result's folder.
+def train(
+    config: Config,
+    method: Method,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_metrics: OnMetrics | None = None,
+) -> Path:
+    """Train up to run.steps, from the folder's last state if it has one. Returns the result's folder.
+
+    `stopping` is asked after every step; when it says so, the state is saved and the run ends.
 
     A run stopped anywhere and started again ends with the same bits as one that was not, on one device.
     """
@@ -65,7 +73,7 @@ def train(config: Config, method: Method, *, stop_at: int = 0, on_metrics: OnMet
     )
     ema = Ema(dict(parameters), config.optimizer.ema_decay)
     start = _restore(folder, parameters, ema, optimizer)
-    last, began, logged = min(run.steps, stop_at or run.steps), time.monotonic(), start
+    last, began, logged = run.steps, time.monotonic(), start
     bf16 = run.precision == "bf16"
 
     for step in range(start, last):
@@ -93,6 +101,15 @@ def train(config: Config, method: Method, *, stop_at: int = 0, on_metrics: OnMet
             row["steps_per_s"] = (done - logged) / (now - began)
             began, logged = now, done
             _note(folder, done, row, on_metrics)
+        stop = stopping()
+        if done % run.save_every == 0 or done == last or stop:
+            tensors = checkpoints.optimizer_tensors(optimizer, parameters)
+            state = checkpoints.State(done, dict(parameters), ema.shadow, ema.updates, tensors)
+            checkpoints.save(folder, state, keep=run.keep)
+            with ema.applied(), torch.no_grad():
+                method.finish(folder / "result")
+        if stop:
+            break
         if done % run.validate_every == 0 or done == last:
             with ema.applied(), torch.no_grad():
                 _note(folder, done, {f"val/{key}": one for key, one in method.validate().items()}, on_metrics)
@@ -100,12 +117,6 @@ def train(config: Config, method: Method, *, stop_at: int = 0, on_metrics: OnMet
             (folder / "samples").mkdir(exist_ok=True)
             with ema.applied(), torch.no_grad():
                 method.sample(folder / "samples" / f"step-{done:07d}.png")
-        if done % run.save_every == 0 or done == last:
-            tensors = checkpoints.optimizer_tensors(optimizer, parameters)
-            state = checkpoints.State(done, dict(parameters), ema.shadow, ema.updates, tensors)
-            checkpoints.save(folder, state, keep=run.keep)
-            with ema.applied(), torch.no_grad():
-                method.finish(folder / "result")
     return folder / "result"
 
 

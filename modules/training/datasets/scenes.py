@@ -61,8 +61,9 @@ def weights(scenes: list[Scene], pictures: PictureSet, data: Data) -> np.ndarray
     raw = np.ones(len(scenes))
     for index, scene in enumerate(scenes):
         subject = pictures.subjects[scene.subjects[0]]
-        kinds.setdefault((subject.popular, scene.plain), []).append(index)
-        if not subject.popular and subject.group in (PEOPLE, SYMBOLS):
+        popular = subject.label in data.focus if data.focus else subject.popular
+        kinds.setdefault((popular, scene.plain), []).append(index)
+        if not popular and subject.group in (PEOPLE, SYMBOLS):
             raw[index] = 0.25
     for (popular, plain), members in kinds.items():
         share = data.popular_share if popular else 1 - data.popular_share

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Remakes easel-mini from nothing: fetch and build the set, train both stages, export. Run it in the repository's root.
+# A stage that was stopped goes on where it was. The second stage has no natural end: stop it when it is good enough.
+set -e
+recipe=modules/training/recipes/easel-mini
+python -m modules.training.datasets.fluent_emoji
+python -m modules.training "$recipe/autoencoder.toml"
+python -m modules.training "$recipe/diffusion.toml" "$@"
+python -m modules.training.export ~/.cache/easel/runs/easel-mini/diffusion/result models/Stable-diffusion/easel-mini --notes "$recipe"
