@@ -36,7 +36,7 @@ class LatentDiffusion:
         self.vae = AutoencoderKL.from_pretrained(Path(settings.autoencoder).expanduser()).to(device).eval()
         folder = Path(config.run.folder).expanduser() / "latents"
         self.latents = cached_latents(folder, self.vae, self.scenes, pictures).to(device)
-        self.tokenizer = train_tokenizer(self._every_caption(), settings.vocabulary)
+        self.tokenizer = self._kept_tokenizer(folder.parent / "tokenizer")
         torch.manual_seed(place_seed(seed, "latent diffusion"))
         self.unet = build_unet(settings, self.latents.shape[1], self.latents.shape[-1]).to(device)
         self.text_encoder = build_text_encoder(settings, self.tokenizer).to(device)
@@ -112,6 +112,12 @@ class LatentDiffusion:
     def finish(self, folder: Path) -> None:
         scheduler = make_scheduler(self.config.diffusion)
         save_pipeline(folder, self.vae, self.text_encoder, self.tokenizer, self.unet, scheduler)
+
+    def _kept_tokenizer(self, folder: Path) -> CLIPTokenizer:
+        """Learned once per run: merges that occur equally often come in no fixed order."""
+        if not (folder / "tokenizer.json").is_file():
+            train_tokenizer(self._every_caption(), self.config.diffusion.vocabulary).save_pretrained(folder)
+        return CLIPTokenizer.from_pretrained(folder)
 
     def _every_caption(self) -> list[str]:
         generator = numpy_generator(self.config.run.seed, "tokenizer")
