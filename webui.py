@@ -42,21 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: Options) -> int:
     """Answer the page and the API until stopped. The model loads in the background."""
-    from modules.jobs.generate import make_generate_handler
-    from modules.jobs.queue import JobQueue
-    from modules.jobs.store import JobStore
-
     from modules.api.app import build_app
     from modules.api.edge import Edge, edge_policy, login_for_listening
     from modules.api.serve import bind, open_browser_when_up, server_for, url_of
     from modules.api.services import Services
+    from modules.jobs.generate import make_generate_handler
+    from modules.jobs.queue import JobQueue
+    from modules.jobs.store import JobStore
 
     paths = paths_from(options)
     prepare_folders(paths)
     settings, engine = make_engine(options, paths)
     limit = options.run.queue_limit or 10_000
     with bind(options) as sock:
-        queue = JobQueue(JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit)
+        queue = JobQueue(JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit, settings=settings)
         app = build_app(Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options))
         if not options.mode.nowebui:
             from modules.gradio_ui.app import build_ui, mount

@@ -16,7 +16,7 @@ class EaselError(Exception):
 
 
 class UserError(EaselError):
-    """A wish that cannot be granted as it came: HTTP 422, a toast in the page. `field` names the part of the request."""
+    """A wish that cannot be granted as it came: HTTP 422, a toast in the page. `field` names the part."""
 
     def __init__(self, message: str, *, hint: str = "", field: str = "") -> None:
         super().__init__(message, hint=hint)

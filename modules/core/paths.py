@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Paths:
-    """`data` holds outputs, settings, the queue; `models` holds the model folders. The embedded models stay in the program."""
+    """`data` holds outputs, settings, the queue; `models` the model folders. Embedded models stay in the program."""
 
     data: Path = ROOT
     models: Path = ROOT / "models"

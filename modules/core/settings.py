@@ -1,6 +1,6 @@
 """Typed settings, declared beside the feature that owns them and stored in config.json.
 
-CLIP_SKIP = define(Setting("CLIP_stop_at_last_layers", 1, "Clip skip", section="Stable Diffusion", minimum=1, maximum=12))
+CLIP_SKIP = define(Setting("CLIP_stop_at_last_layers", 1, "Clip skip", section="Stable Diffusion", minimum=1))
 settings[CLIP_SKIP]  # -> int
 """
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.gradio_ui.services import UiServices
+from modules.imaging.infotext import parse_infotext
+from modules.imaging.savelog import append_log, log_row
 
 
 def save_favourite(services: UiServices, path: Path, picture: Any) -> str:
@@ -19,4 +21,5 @@ def save_favourite(services: UiServices, path: Path, picture: Any) -> str:
         target = folder / f"{path.stem}-{number}{path.suffix}"
         number += 1
     shutil.copyfile(path, target)
+    append_log(folder, log_row(parse_infotext(picture.infotext), target.name))
     return target.name

@@ -173,7 +173,7 @@ def request_from_infotext(text: str) -> Pasted:
     for known in ("VAE hash", "Version", "Size"):
         fields.pop(known, None)
     overrides = _overrides(fields)
-    if "RNG" not in parse_infotext(text) and take.given:
+    if "RNG" not in parse_infotext(text) and "sampling.steps" in take.given:
         overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
     request = Generate(prompt=prompt, shape=shape, seed=seed, sampling=sampling, model=model, overrides=overrides)
     return Pasted(request=request, given=frozenset(take.given), unknown={**fields, **take.unknown})

@@ -10,7 +10,7 @@ from typing import Union
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`fraction` of the whole job, 0 to 1. `image` counts from 0 over `images`. `stage`: load, encode, denoise, decode, save."""
+    """`fraction` of the whole job, 0 to 1; `image` counts from 0. `stage`: load, encode, denoise, decode, save."""
 
     fraction: float
     stage: str
@@ -45,7 +45,7 @@ class Picture:
     saved: bool = True
 
 
-Event = Union[Progress, Preview, Picture]
+Event = Union[Progress, Preview, Picture]  # noqa: UP007 - evaluated at run time, also on Python 3.10
 Report = Callable[[Event], None]
 
 

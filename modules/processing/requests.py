@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, Union
 
 from modules.core.errors import UserError
 
-JsonValue = Union[None, bool, int, float, str, list["JsonValue"], dict[str, "JsonValue"]]
+JsonValue = Union[None, bool, int, float, str, list["JsonValue"], dict[str, "JsonValue"]]  # noqa: UP007
 T = TypeVar("T")
 
 

@@ -66,7 +66,7 @@ class TextPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class GuidancePlan:
-    """cfg_scale; below sigma `skip_below` the negative prompt rests (NGMS); it starts after `skip_early` of the steps."""
+    """The negative prompt rests below sigma `skip_below` (NGMS), and for the first `skip_early` of the steps."""
 
     cfg_scale: float
     skip_below: float

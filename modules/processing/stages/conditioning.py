@@ -137,7 +137,7 @@ def _layer(encoder: torch.nn.Module, output: object, recipe: TextEncoderRecipe, 
 def emphasize(hidden: torch.Tensor, weights: torch.Tensor, mode: str) -> torch.Tensor:
     """Scale token states by their weights. hidden: [1, 77, C]; weights: [1, 77].
 
-    "Original" then restores the mean of the whole chunk, "No norm" does not; "Ignore" and "None" leave the states alone.
+    "Original" then restores the mean of the chunk, "No norm" does not; "Ignore" and "None" leave the states alone.
     """
     if mode in ("Ignore", "None") or bool((weights == 1).all()):
         return hidden
