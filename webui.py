@@ -55,7 +55,9 @@ def serve(options: Options) -> int:
     settings, engine = make_engine(options, paths)
     limit = options.run.queue_limit or 10_000
     with bind(options) as sock:
-        queue = JobQueue(JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit, settings=settings)
+        queue = JobQueue(
+            JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit, settings=settings
+        )
         app = build_app(Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options))
         if not options.mode.nowebui:
             from modules.gradio_ui.app import build_ui, mount

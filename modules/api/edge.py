@@ -43,7 +43,7 @@ HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 )
-POLICY = b"frame-ancestors 'none'; object-src 'none'; base-uri 'none'"
+POLICY = b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'"
 REPLACED = frozenset(name for name, _ in HEADERS) | {b"server"}
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,7 @@
 """What a training run is told: one TOML file, read into frozen dataclasses and checked before anything is loaded."""
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import dataclasses

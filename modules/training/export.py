@@ -3,6 +3,8 @@
 Stable Diffusion 1's classes, so that `diffusers.StableDiffusionPipeline.from_pretrained` reads it too.
 """
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import argparse

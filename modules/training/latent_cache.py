@@ -1,5 +1,7 @@
 """Latents of scenes on disk, named by what they were made from: another autoencoder or other scenes, another file."""
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import hashlib

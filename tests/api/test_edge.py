@@ -170,7 +170,7 @@ def test_too_large_a_body_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("path", "host"), [("/", "127.0.0.1:7860"), ("/x", "evil.com")])
 def test_every_answer_carries_the_headers(path: str, host: str) -> None:
     headers = call(make()[0], "GET", path, host=host).headers
-    for part in ("frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'"):
+    for part in ("frame-ancestors 'none'", "object-src 'none'", "base-uri 'self'"):
         assert part in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"

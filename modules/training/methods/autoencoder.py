@@ -1,5 +1,7 @@
 """Stage 1: a KL autoencoder (arXiv:2112.10752, 3.1) on random crops of emoji over random colours."""
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 from pathlib import Path

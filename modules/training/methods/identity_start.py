@@ -9,6 +9,8 @@ A group normalisation is almost linear on a signal that comes with its negative 
 opposite sign: the mean is 0 and the deviation hardly depends on the signal. silu(u) - silu(-u) = u does the rest.
 """
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import math

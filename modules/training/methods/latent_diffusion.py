@@ -1,5 +1,7 @@
 """Stage 2: a U-Net and its text encoder, trained together on cached latents of a frozen autoencoder."""
 
+# diffusers and transformers annotate their models too narrowly:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 from pathlib import Path
