@@ -20,6 +20,7 @@ from modules.api import routes
 from modules.api.services import Services
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.version import VERSION
+from modules.jobs.job import QueueFullError
 
 THREADS = 256  # a blocking txt2img call holds one; progress and interrupt must still find another
 
@@ -69,7 +70,9 @@ def error_reply(status: int, error: str, detail: str, **more: object) -> SafeJSO
 
 def _easel_error(request: Request, error: Exception) -> SafeJSON:
     status = 404 if isinstance(error, NotFoundError) and not error.field else 422
-    if not isinstance(error, UserError):
+    if isinstance(error, QueueFullError):
+        status = 503
+    elif not isinstance(error, UserError):
         status = 500
     field = getattr(error, "field", "")
     return error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))

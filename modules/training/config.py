@@ -1,7 +1,5 @@
 """What a training run is told: one TOML file, read into frozen dataclasses and checked before anything is loaded."""
 
-# diffusers and transformers annotate their models too narrowly:
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import dataclasses
@@ -206,6 +204,6 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return tuple(_value(get_args(hint)[0], one, place) for one in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise UserError(f"{place} is {value!r}, expected {hint.__name__}.", field=place)
+    if not isinstance(hint, type) or not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise UserError(f"{place} is {value!r}, expected {getattr(hint, '__name__', hint)}.", field=place)
     return value
