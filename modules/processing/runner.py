@@ -24,7 +24,7 @@ from modules.processing.previews import previews
 from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
 from modules.processing.resolve import ModelPlan, PicturePlan, Plan
 from modules.processing.samplers import samplers
-from modules.processing.schedules import build_sigmas
+from modules.processing.schedules import SigmaOptions, build_sigmas
 from modules.processing.schedules.table import SigmaTable
 from modules.processing.stages.conditioning import ConditioningCache
 from modules.processing.stages.decode import decode_latents, to_images
@@ -175,7 +175,7 @@ def _denoise(
     return context.hooks.run(LATENTS, FinalLatents(latents=latents, plan=plan)).latents
 
 
-def _family_options(plan: Plan, model: LoadedModel):
+def _family_options(plan: Plan, model: LoadedModel) -> SigmaOptions:
     return dataclasses.replace(plan.sampling.sigmas, is_sdxl=model.family.name.startswith("sdxl"))
 
 

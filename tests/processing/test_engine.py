@@ -222,6 +222,16 @@ def test_saved_pictures_and_their_grid_lie_in_outputs(engine):
     assert (engine.paths.data / "params.txt").read_text("utf-8") == pictures[-1].infotext
 
 
+def test_a_grid_of_one_and_a_grid_not_shown_are_settings(engine):
+    single = dataclasses.replace(
+        change(BASE, after={"save": True, "grid": True}), overrides={"grid_only_if_multiple": False}
+    )
+    assert [one.kind for one in engine.run(single).pictures] == ["grid", "sample"]
+    hidden = dataclasses.replace(single, overrides={"grid_only_if_multiple": False, "return_grid": False})
+    assert [one.kind for one in engine.run(hidden).pictures] == ["sample"]
+    assert len(list((engine.paths.outputs / "txt2img-grids").rglob("grid-*.png"))) == 2
+
+
 def test_models_are_named_without_torch_objects_in_the_plan(engine):
     plan = engine.resolve(change(BASE, model=dataclasses.asdict(ModelChoice(checkpoint="tiny"))))
     assert plan.model.checkpoint.stem == "tiny"

@@ -68,14 +68,16 @@ class Finisher:
     def done(self) -> list[Picture]:
         """All pictures; the grid comes first, as A1111's index_of_first_image says."""
         settings, after = self.settings, self.plan.request.after
-        if len(self._images) > 1 and after.grid and settings[saving.GRID_SAVE]:
+        enough = len(self._images) > (1 if settings[saving.GRID_IF_MULTIPLE] else 0)
+        if enough and after.grid and settings[saving.GRID_SAVE]:
             first = self.plan.pictures[0]
             grid = image_grid(self._images, batch_size=self.plan.request.shape.batch_size, settings=settings)
             infotext = self.pictures[0].infotext
             name = replace(self._name(first, 0), seed_last=self.plan.pictures[-1].seed)
             path = self._write(grid, name, Papers(infotext=infotext), save=after.save, grid=True)
-            self._tell(path, grid, first, infotext, saved=after.save, kind="grid")
-            self.pictures.insert(0, self.pictures.pop())
+            if settings[saving.RETURN_GRID]:
+                self._tell(path, grid, first, infotext, saved=after.save, kind="grid")
+                self.pictures.insert(0, self.pictures.pop())
         return self.pictures
 
     def _tell(
