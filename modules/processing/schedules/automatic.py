@@ -13,6 +13,7 @@ else:
     torch = lazy_import("torch")
 
 
+@register_schedule("Uniform", name="uniform", order=10)
 @register_schedule("Automatic", name="automatic", order=0)
 def automatic(steps: int, span: Span) -> torch.Tensor:
     """Even in time steps, T - 1 down to 0."""

@@ -37,7 +37,6 @@ class Told:
     network: Network
     pictures: tuple[PictureConditions, ...]
     added: Callable[[list[Conditioning], list[bool]], dict[str, torch.Tensor] | None]
-    empty: torch.Tensor  # [1, 77, C]: the empty text, for padding
 
 
 def at_step(timeline: Timeline, step: int) -> Conditioning:

@@ -49,8 +49,8 @@ def tell(
         )
         for picture in batch
     )
-    empty = encode("", False).cross[:, :77]
     if plan.text.pad:
+        empty = encode("", False).cross[:, :77]
         pictures = tuple(_padded(picture, pictures, empty) for picture in pictures)
     settings = context.settings
     shape = plan.request.shape
@@ -60,7 +60,6 @@ def tell(
         network=Network(model, table, image_condition=image_condition),
         pictures=pictures,
         added=lambda rows, negative: added_conditions(model, rows, size, crop, [scores[one] for one in negative]),
-        empty=empty,
     )
 
 

@@ -40,7 +40,7 @@ def picture(*parts, negative=1.0):
 
 def denoiser(*pictures, plan=PLAN, hooks=None, steps=10):
     network = MeanNetwork()
-    told = Told(network=network, pictures=pictures, added=lambda rows, negative: None, empty=torch.zeros(1, 77, 8))
+    told = Told(network=network, pictures=pictures, added=lambda rows, negative: None)
     return GuidedDenoiser(told, plan, steps=steps, hooks=hooks or Hooks()), network
 
 
