@@ -81,5 +81,6 @@ def restore_optimizer(
 ) -> None:
     for key, value in tensors.items():
         name, _, part = key.rpartition("/")
-        place = value if part == "step" else value.to(parameters[name].device)
-        optimizer.state[parameters[name]][part] = place
+        if part != "step":  # the fused step reads memory in order, so the strides must be the parameter's
+            value = torch.empty_like(parameters[name], requires_grad=False).copy_(value)
+        optimizer.state[parameters[name]][part] = value

@@ -37,12 +37,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW with linear warm-up, then a constant or cosine rate; `ema_decay` is reached by (1 + n) / (10 + n)."""
+    """AdamW with linear warm-up, then a constant or cosine rate; `ema_decay` is reached by (1 + n) / (10 + n).
+
+    Over the last `cooldown` steps a constant rate falls in a line to `min_lr`: decide when to end while it runs.
+    """
 
     lr: float = 1e-3
     min_lr: float = 1e-5
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 100
+    cooldown: int = 0
     beta1: float = 0.9
     beta2: float = 0.99
     weight_decay: float = 0.0
@@ -61,6 +65,8 @@ class Data:
     plain_share: float = 0.5
     colours: int = 10  # coloured backgrounds per popular subject, kept as latents
     rare_colours: int = 1  # the same for all other subjects
+    blends: int = 0  # scenes of a popular subject on a gradient of two colours
+    placed: int = 0  # scenes of a popular subject at half size, somewhere
     pairs: int = 0  # scenes of two popular subjects side by side
 
 
@@ -94,6 +100,7 @@ class Diffusion:
     text_layers: int = 3
     text_heads: int = 6
     vocabulary: int = 8192
+    pooled_text: bool = False  # pool the text into the time embedding too: small models obey it far sooner
     prediction: Prediction = "v_prediction"
     beta_start: float = 0.0015
     beta_end: float = 0.0155
@@ -140,12 +147,24 @@ def dump_config(config: Config) -> str:
 
 def check(config: Config) -> None:
     """UserError for a combination that cannot be trained."""
-    run, auto, diffusion = config.run, config.autoencoder, config.diffusion
+    _check_run(config)
+    if config.method == "autoencoder":
+        _check_autoencoder(config)
+    else:
+        _check_diffusion(config)
+
+
+def _check_run(config: Config) -> None:
+    run = config.run
     for name, value in (("run.steps", run.steps), ("run.batch_size", run.batch_size), ("run.keep", run.keep)):
         if value < 1:
             raise UserError(f"{name} is {value}.", hint="It must be at least 1.", field=name)
+
+
+def _check_autoencoder(config: Config) -> None:
+    auto = config.autoencoder
     factor = 2 ** (len(auto.channels) - 1)
-    if config.method == "autoencoder" and (auto.crop % factor or auto.crop > config.data.size):
+    if auto.crop % factor or auto.crop > config.data.size:
         raise UserError(
             f"autoencoder.crop is {auto.crop}.",
             hint=f"Use a multiple of {factor} up to data.size ({config.data.size}).",
@@ -153,11 +172,15 @@ def check(config: Config) -> None:
         )
     if any(width % auto.norm_groups for width in auto.channels):
         raise UserError("autoencoder.channels must be multiples of norm_groups.", field="autoencoder.channels")
+
+
+def _check_diffusion(config: Config) -> None:
+    diffusion = config.diffusion
     if len(diffusion.attention) != len(diffusion.channels):
         raise UserError("diffusion.attention needs one value per level of channels.", field="diffusion.attention")
     if any(width % diffusion.norm_groups for width in diffusion.channels):
         raise UserError("diffusion.channels must be multiples of norm_groups.", field="diffusion.channels")
-    if config.method == "latent_diffusion" and not diffusion.autoencoder:
+    if not diffusion.autoencoder:
         raise UserError("diffusion.autoencoder is empty.", hint="Name the folder of a finished autoencoder.")
 
 

@@ -121,11 +121,12 @@ def train(
 
 
 def learning_rate(step: int, steps: int, optimizer: Optimizer) -> float:
-    """Linear warm-up to `lr`, then constant or a half cosine down to `min_lr` at the last step."""
+    """Linear warm-up to `lr`, then constant (a line at the end) or a half cosine down to `min_lr` at the last step."""
     if step < optimizer.warmup:
         return optimizer.lr * (step + 1) / optimizer.warmup
     if optimizer.schedule == "constant":
-        return optimizer.lr
+        left = min(1.0, (steps - step) / max(1, optimizer.cooldown))
+        return optimizer.min_lr + (optimizer.lr - optimizer.min_lr) * left
     done = (step - optimizer.warmup) / max(1, steps - optimizer.warmup)
     return optimizer.min_lr + (optimizer.lr - optimizer.min_lr) * 0.5 * (1 + math.cos(math.pi * done))
 

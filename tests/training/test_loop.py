@@ -115,3 +115,8 @@ def test_rate_warms_up_and_ends_at_its_minimum() -> None:
     assert learning_rate(9, 100, settings) == pytest.approx(1.0)
     assert learning_rate(55, 100, settings) == pytest.approx(0.55)
     assert learning_rate(100, 100, settings) == pytest.approx(0.1)
+
+
+def test_constant_rate_cools_down_over_the_last_steps() -> None:
+    settings = Optimizer(lr=1.0, min_lr=0.0, warmup=0, schedule="constant", cooldown=20)
+    assert [learning_rate(step, 100, settings) for step in (0, 80, 90, 99)] == pytest.approx([1.0, 1.0, 0.5, 0.05])

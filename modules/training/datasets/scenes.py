@@ -25,22 +25,36 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (18, 18, 22),
 }
 PLAIN = "white"
+PLACES: dict[
+    str, tuple[float, float]
+] = {  # words, and where a half-size subject then begins: left, top of the free room
+    "on the left": (0.0, 0.5),
+    "on the right": (1.0, 0.5),
+    "at the top": (0.5, 0.0),
+    "at the bottom": (0.5, 1.0),
+    "in the middle": (0.5, 0.5),
+}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One or two subjects (indices into the set, left to right) on a named background."""
+    """One or two subjects (indices into the set, left to right) on a named background.
+
+    `blend` is the colour that the background turns into towards the bottom; `place` shows one subject small, there.
+    """
 
     subjects: tuple[int, ...]
     background: str = PLAIN
+    blend: str = ""
+    place: str = ""
 
     @property
     def plain(self) -> bool:
-        return len(self.subjects) == 1 and self.background == PLAIN
+        return len(self.subjects) == 1 and self.background == PLAIN and not self.blend and not self.place
 
 
 def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
-    """Every subject plain, then each on some coloured backgrounds, then pairs of popular subjects."""
+    """Every subject plain, then each on some coloured backgrounds, then popular ones blended, placed and in pairs."""
     generator = numpy_generator(seed, "scenes")
     colours = [name for name in COLOURS if name != PLAIN]
     scenes = [Scene((index,)) for index in range(len(pictures.subjects))]
@@ -48,11 +62,20 @@ def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
         wanted = min(len(colours), data.colours if subject.popular else data.rare_colours)
         scenes += [Scene((index,), str(name)) for name in generator.permutation(colours)[:wanted]]
     popular = [index for index, subject in enumerate(pictures.subjects) if subject.popular]
+    for _ in range(data.blends):
+        top, bottom = generator.choice(list(COLOURS), 2, replace=False)
+        scenes.append(Scene((int(generator.choice(popular)),), str(top), blend=str(bottom)))
+    for _ in range(data.placed):
+        place = str(generator.choice(list(PLACES)))
+        scenes.append(Scene((int(generator.choice(popular)),), _white_or_coloured(generator), place=place))
     for _ in range(data.pairs):
         left, right = generator.choice(popular, 2, replace=False)
-        background = PLAIN if generator.random() < 0.5 else str(generator.choice(colours))
-        scenes.append(Scene((int(left), int(right)), background))
+        scenes.append(Scene((int(left), int(right)), _white_or_coloured(generator)))
     return scenes
+
+
+def _white_or_coloured(generator: np.random.Generator) -> str:
+    return PLAIN if generator.random() < 0.5 else str(generator.choice([name for name in COLOURS if name != PLAIN]))
 
 
 def weights(scenes: list[Scene], pictures: PictureSet, data: Data) -> np.ndarray:
@@ -76,13 +99,16 @@ def draw(scene: Scene, pictures: PictureSet) -> np.ndarray:
     """The scene as uint8 RGB, [size, size, 3]."""
     size = pictures.size
     canvas = np.empty((size, size, 3), np.float32)
-    canvas[:] = COLOURS[scene.background]
-    if len(scene.subjects) == 1:
+    down = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
+    canvas[:] = (1 - down) * COLOURS[scene.background] + down * COLOURS[scene.blend or scene.background]
+    if len(scene.subjects) == 1 and not scene.place:
         return over(pictures.pictures[scene.subjects[0]], canvas)
     half = size // 2
-    for place, subject in enumerate(scene.subjects):
+    places = [PLACES[scene.place]] if scene.place else [(0.0, 0.5), (1.0, 0.5)]
+    for (left, top), subject in zip(places, scene.subjects):
         small = np.asarray(Image.fromarray(pictures.pictures[subject]).resize((half, half), Image.Resampling.BOX))
-        box = (slice(size // 4, size // 4 + half), slice(place * half, place * half + half))
+        row, column = int(top * half), int(left * half)
+        box = (slice(row, row + half), slice(column, column + half))
         canvas[box] = over(small, canvas[box])
     return np.round(canvas).astype(np.uint8)
 
@@ -98,8 +124,12 @@ def caption(scene: Scene, pictures: PictureSet, generator: np.random.Generator) 
     subjects = [pictures.subjects[index] for index in scene.subjects]
     if len(subjects) == 2:
         text = f"{_article(subjects[0].label)} and {_article(subjects[1].label)}"
+    elif scene.place:
+        text = f"{_article('small')} {subjects[0].label} {scene.place}"
     else:
         text = _one(subjects[0].label, subjects[0].tags, generator)
+    if scene.blend:
+        return f"{text} on {_article(scene.background)} to {scene.blend} gradient background"
     if scene.background != PLAIN or generator.random() < 0.1:
         return f"{text} on {_article(scene.background)} background"
     return text

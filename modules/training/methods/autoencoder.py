@@ -31,7 +31,8 @@ class Autoencoder:
         held_out = [index for index, one in enumerate(pictures.subjects) if one.held_out]
         self.train_indices = np.array([i for i, one in enumerate(pictures.subjects) if not one.held_out])
         torch.manual_seed(place_seed(config.run.seed, "autoencoder"))
-        self.vae = build(config.autoencoder, config.data.size).to(config.run.device)
+        self.vae = build(config.autoencoder, config.data.size)
+        self.vae.to(config.run.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.held_out = np.stack([draw(scene, pictures) for scene in _validation_scenes(held_out)])
 
     @property

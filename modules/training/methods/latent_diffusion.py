@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -40,8 +41,11 @@ class LatentDiffusion:
         self.latents = cached_latents(folder, self.vae, self.scenes, pictures).to(device)
         self.tokenizer = self._kept_tokenizer(folder.parent / "tokenizer")
         torch.manual_seed(place_seed(seed, "latent diffusion"))
-        self.unet = build_unet(settings, self.latents.shape[1], self.latents.shape[-1]).to(device)
+        self.unet = build_unet(settings, self.latents.shape[1], self.latents.shape[-1])
+        self.unet.to(device, memory_format=torch.channels_last)
         self.text_encoder = build_text_encoder(settings, self.tokenizer).to(device)
+        if torch.device(device).type == "cpu":  # torch's fused attention is slow backwards on short sequences there
+            self.unet.set_attn_processor(AttnProcessor())
         self.abar = noise.alphas_cumprod(settings.beta_start, settings.beta_end).float().to(device)
 
     @property
@@ -131,7 +135,8 @@ def build_unet(settings: Diffusion, latent_channels: int, side: int) -> UNet2DCo
     """`side` is the native size in latents; it is stored as sample_size."""
     down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in settings.attention]
     up = ["CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(settings.attention)]
-    return UNet2DConditionModel(
+    pooled = {"addition_embed_type": "text", "addition_embed_type_num_heads": settings.text_heads}
+    unet = UNet2DConditionModel(
         sample_size=side,
         in_channels=latent_channels,
         out_channels=latent_channels,
@@ -143,7 +148,19 @@ def build_unet(settings: Diffusion, latent_channels: int, side: int) -> UNet2DCo
         # diffusers reads this as the number of heads (issue 2011 there)
         attention_head_dim=tuple(max(1, width // settings.head_dim) for width in settings.channels),  # pyright: ignore[reportArgumentType]
         norm_num_groups=settings.norm_groups,
+        **(pooled if settings.pooled_text else {}),
+        resnet_time_scale_shift="scale_shift" if settings.pooled_text else "default",
     )
+    start_quiet(unet)
+    return unet
+
+
+def start_quiet(unet: UNet2DConditionModel) -> None:
+    """Zero what every residual branch ends in, and the output, as in arXiv:2105.05233: training begins at once."""
+    for name, module in unet.named_modules():
+        if name.endswith((".conv2", ".proj_out")) or name == "conv_out":
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
 
 
 def build_text_encoder(settings: Diffusion, tokenizer: CLIPTokenizer) -> CLIPTextModel:

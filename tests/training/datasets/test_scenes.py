@@ -5,7 +5,7 @@ import pytest
 
 from modules.training.config import Data
 from modules.training.datasets.fluent_emoji import PictureSet
-from modules.training.datasets.scenes import COLOURS, Scene, caption, draw, make_scenes, weights
+from modules.training.datasets.scenes import COLOURS, PLACES, Scene, caption, draw, make_scenes, weights
 from modules.training.randomness import numpy_generator
 
 DATA = Data(folder="", size=32, popular_share=0.8, plain_share=0.5, colours=3, pairs=4)
@@ -42,3 +42,20 @@ def test_draws_follow_the_stated_shares(pictures: PictureSet) -> None:
     assert chances.sum() == pytest.approx(1)
     assert chances[popular].sum() == pytest.approx(0.8)
     assert chances[plain].sum() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_placed_subject_is_where_the_caption_says(place: str, pictures: PictureSet) -> None:
+    scene = Scene((0,), place=place)
+    rows, columns = np.nonzero((draw(scene, pictures).astype(int) < 200).any(-1))
+    wanted = {"left": columns.mean() < 12, "right": columns.mean() > 20, "top": rows.mean() < 12}
+    wanted |= {"bottom": rows.mean() > 20, "middle": abs(rows.mean() - 15.5) < 1 and abs(columns.mean() - 15.5) < 1}
+    assert wanted[place.split()[-1]], (rows.mean(), columns.mean())
+    assert caption(scene, pictures, numpy_generator(1)).startswith(f"a small red circle {place}")
+
+
+def test_gradient_runs_from_the_first_colour_to_the_second(pictures: PictureSet) -> None:
+    scene = Scene((0,), "red", blend="blue")
+    picture = draw(scene, pictures)
+    assert (tuple(picture[0, 0]), tuple(picture[-1, 0])) == (COLOURS["red"], COLOURS["blue"])
+    assert "on a red to blue gradient background" in caption(scene, pictures, numpy_generator(1))
