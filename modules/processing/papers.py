@@ -63,6 +63,7 @@ KNOBS = (
     sampler_options.S_TMAX,
     sampler_options.S_NOISE,
     sampler_options.UNI_PC_VARIANT,
+    sampler_options.UNI_PC_SKIP,
     sampler_options.UNI_PC_ORDER,
     sampler_options.UNI_PC_LOWER_ORDER,
 )  # written by the samplers that read them, and by no other

@@ -13,6 +13,9 @@ from modules.processing.samplers import options
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from modules.processing.schedules import SigmaOptions
+    from modules.processing.schedules.table import SigmaTable
+
 OnStep = Callable[[int, "Tensor", "Tensor", "Tensor"], None]  # (step, x, sigma, denoised); may raise to interrupt
 
 
@@ -23,6 +26,9 @@ class Denoiser(Protocol):
     sigma_table: Tensor  # the model's discrete sigmas, ascending
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor: ...
+
+
+Grid = Callable[[int, "SigmaTable", "SigmaOptions"], "Tensor"]  # (steps, table, options) -> sigmas [steps + 1]
 
 
 class NoiseSource(Protocol):
@@ -53,6 +59,7 @@ class Sampler:
     timesteps: bool = False
     cfgpp: bool = False
     few_step: bool = False
+    grid: Grid | None = None  # its own sigmas, where a schedule has no say
     knobs: tuple[str, ...] = ()
 
 
@@ -75,6 +82,7 @@ def register_sampler(
     timesteps: bool = False,
     cfgpp: bool = False,
     few_step: bool = False,
+    grid: Grid | None = None,
     knobs: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Decorator that adds the sampling function below it; the facts are those of Sampler."""
@@ -93,6 +101,7 @@ def register_sampler(
             timesteps=timesteps,
             cfgpp=cfgpp,
             few_step=few_step,
+            grid=grid,
             knobs=knobs,
         )
         if _filled:

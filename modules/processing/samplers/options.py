@@ -71,6 +71,16 @@ UNI_PC_VARIANT = define(
         infotext="UniPC variant",
     )
 )
+UNI_PC_SKIP = define(
+    Setting(
+        "uni_pc_skip_type",
+        "time_uniform",
+        "UniPC skip type",
+        section=SECTION,
+        choices=("time_uniform", "time_quadratic", "logSNR"),
+        infotext="UniPC skip type",
+    )
+)
 UNI_PC_ORDER = define(
     Setting("uni_pc_order", 3, "UniPC order", section=SECTION, minimum=1, maximum=5, infotext="UniPC order")
 )

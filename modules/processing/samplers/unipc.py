@@ -14,13 +14,43 @@ from modules.processing.samplers.arithmetic import end_at_table, to_vp
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
+
+    from modules.processing.schedules import SigmaOptions
+    from modules.processing.schedules.table import SigmaTable
 else:
     np = lazy_import("numpy")
+    torch = lazy_import("torch")
+
+
+def unipc_sigmas(steps: int, table: SigmaTable, options: SigmaOptions) -> Tensor:
+    """sigmas [steps + 1] from the model's noisiest to its smallest, even in time, in its root, or in log SNR.
+
+    Time runs from 1 down to 1 / T for the T entries of the table; between them log(alpha) is linear in time, as in
+    the authors' NoiseScheduleVP.
+    """
+    size = len(table.sigmas)
+    share = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    if options.unipc_skip == "logSNR":
+        low, high = math.log(table.sigma_min), math.log(table.sigma_max)
+        return (low + share * (high - low)).exp().float()
+    power = 2 if options.unipc_skip == "time_quadratic" else 1
+    time = (size ** (-1 / power) + share * (1 - size ** (-1 / power))) ** power
+    place = (time * size - 1).clamp(0, size - 1)
+    low, high = place.floor().long(), place.ceil().long()
+    log_alpha = -torch.log1p(table.sigmas.double() ** 2)  # of alphas_cumprod = 1 / (1 + sigma^2)
+    between = log_alpha[low] + (place - low) * (log_alpha[high] - log_alpha[low])
+    return torch.expm1(-between).sqrt().float()
 
 
 @register_sampler(
-    "UniPC", order=180, aliases=("unipc",), timesteps=True, knobs=("variant", "order", "lower_order_final")
+    "UniPC",
+    order=180,
+    aliases=("unipc",),
+    timesteps=True,
+    grid=unipc_sigmas,
+    knobs=("variant", "order", "lower_order_final"),
 )
 def unipc(
     denoiser: Denoiser,

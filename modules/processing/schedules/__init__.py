@@ -33,6 +33,7 @@ class SigmaOptions:
     discard_penultimate: bool = False
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
+    unipc_skip: str = "time_uniform"
     is_sdxl: bool = False
 
     @staticmethod
@@ -46,6 +47,7 @@ class SigmaOptions:
             discard_penultimate=settings[options.DISCARD_PENULTIMATE],
             beta_alpha=settings[options.BETA_ALPHA],
             beta_beta=settings[options.BETA_BETA],
+            unipc_skip=settings[options.UNI_PC_SKIP],
         )
 
 
@@ -130,6 +132,8 @@ def build_sigmas(sampler: Sampler, schedule: str, steps: int, table: SigmaTable,
 
     Samplers that need it (DPM2, ...) or a person who asks for it get one more, and the one before the last left out.
     """
+    if sampler.grid is not None:
+        return sampler.grid(steps, table, options)
     if sampler.timesteps:
         return _timestep_sigmas(steps, table)
     discard = sampler.discard_penultimate or options.discard_penultimate
