@@ -111,7 +111,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
         meter.batch = index
         model = _load(plan.model, context)  # the refiner may have taken its place
         try:
-            latents = _denoise(plan, batch, model, context, meter)
+            latents = _latents(plan, batch, model, context, meter)
         except _Skipped:
             continue
         complete = not context.control.interrupted
@@ -135,6 +135,22 @@ def run(plan: Plan, context: RunContext) -> RunResult:
 
 def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
     return context.load(model.checkpoint, model.vae, model.mode)
+
+
+def _latents(
+    plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext, meter: _Meter
+) -> torch.Tensor | None:
+    """The batch's latents; one picture after the other where the sampler looks at the picture to choose its steps."""
+    if not samplers.get(plan.sampling.sampler).adaptive:
+        return _denoise(plan, batch, model, context, meter)
+    found: list[torch.Tensor] = []
+    for picture in batch:
+        if context.control.interrupted:
+            break
+        latents = _denoise(plan, (picture,), model, context, meter)
+        if latents is not None:
+            found.append(latents)
+    return torch.cat(found) if found else None
 
 
 def _denoise(

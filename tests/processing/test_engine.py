@@ -44,7 +44,7 @@ def test_the_same_request_gives_the_same_file_of_the_asked_size(engine):
     assert np.array_equal(pixels(first), pixels(second))
 
 
-@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M"])
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M", "DPM adaptive"])
 def test_a_picture_of_a_batch_is_the_picture_alone(engine, sampler):
     request = change(BASE, sampling={"sampler": sampler}, shape={"batch_size": 3})
     batch = engine.run(request).pictures

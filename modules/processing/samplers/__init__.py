@@ -59,6 +59,7 @@ class Sampler:
     timesteps: bool = False
     cfgpp: bool = False
     few_step: bool = False
+    adaptive: bool = False  # takes its steps from the picture, so that each picture must be made alone
     grid: Grid | None = None  # its own sigmas, where a schedule has no say
     knobs: tuple[str, ...] = ()
 
@@ -82,6 +83,7 @@ def register_sampler(
     timesteps: bool = False,
     cfgpp: bool = False,
     few_step: bool = False,
+    adaptive: bool = False,
     grid: Grid | None = None,
     knobs: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
@@ -101,6 +103,7 @@ def register_sampler(
             timesteps=timesteps,
             cfgpp=cfgpp,
             few_step=few_step,
+            adaptive=adaptive,
             grid=grid,
             knobs=knobs,
         )

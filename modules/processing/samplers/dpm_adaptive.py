@@ -16,7 +16,12 @@ FIRST_STEP, SAFETY = 0.05, 0.81  # a step is kept if the next may be at least th
 
 
 @register_sampler(
-    "DPM adaptive", order=130, aliases=("k_dpm_ad", "k_dpm_adaptive"), ancestral=True, knobs=("eta", "s_noise")
+    "DPM adaptive",
+    order=130,
+    aliases=("k_dpm_ad", "k_dpm_adaptive"),
+    ancestral=True,
+    adaptive=True,
+    knobs=("eta", "s_noise"),
 )
 def dpm_adaptive(
     denoiser: Denoiser,
