@@ -37,8 +37,8 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     weights = np.exp(-(places**2) / (2 * SIGMA**2))
     weights /= weights.sum()
     height, width = values.shape[0] - WINDOW + 1, values.shape[1] - WINDOW + 1
-    rows = sum(weight * values[at : at + height] for at, weight in enumerate(weights))
-    return np.asarray(sum(weight * rows[:, at : at + width] for at, weight in enumerate(weights)))
+    rows = np.sum([weight * values[at : at + height] for at, weight in enumerate(weights)], axis=0)
+    return np.sum([weight * rows[:, at : at + width] for at, weight in enumerate(weights)], axis=0)
 
 
 def _check(picture: np.ndarray, original: np.ndarray) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +76,15 @@ def diffusion_config(autoencoder_config: Config, tmp_path: Path, pictures: Pictu
             sample_steps=2,
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of Stable Diffusion 1's classes, 64x64."""
+    path = Path(__file__).parents[1] / "processing" / "models" / "tiny.py"
+    spec = importlib.util.spec_from_file_location("tiny_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tiny = sys.modules.setdefault(spec.name, importlib.util.module_from_spec(spec))
+    spec.loader.exec_module(tiny)
+    return tiny.make_tiny_sd1(tmp_path_factory.mktemp("models") / "tiny")
