@@ -116,7 +116,6 @@ def run(given: argparse.Namespace) -> None:
     report = dataclasses.replace(
         made.report,
         conditions={
-            "model": given.model.resolve().name,
             "weights": weights[:16],
             "sampler": f"{plan.sampling.sampler} {plan.sampling.schedule}",
             "steps": given.steps,
