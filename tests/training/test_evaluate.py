@@ -13,22 +13,42 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from modules.training.config import Config
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.scenes import Scene, draw
 from modules.training.evaluate import Extent, evaluate, main, read_autoencoder
+from modules.training.methods.latent_diffusion import LatentDiffusion
 from modules.training.painter import Wish
 from modules.training.report import BEGIN, END
 
 
 @pytest.fixture
-def folder(pictures: PictureSet, tmp_path: Path) -> Path:
-    """The tiny set on disk, at 64 pixels."""
+def larger(pictures: PictureSet) -> PictureSet:
+    """The tiny set at 64 pixels, the least that the engine paints."""
+    return PictureSet(pictures.subjects, pictures.pictures.repeat(2, axis=1).repeat(2, axis=2))
+
+
+@pytest.fixture
+def folder(larger: PictureSet, tmp_path: Path) -> Path:
+    """That set on disk."""
     made = tmp_path / "set"
     made.mkdir()
-    np.save(made / "pictures-64.npy", pictures.pictures.repeat(2, axis=1).repeat(2, axis=2))
-    rows = [dataclasses.asdict(subject) for subject in pictures.subjects]
+    np.save(made / "pictures-64.npy", larger.pictures)
+    rows = [dataclasses.asdict(subject) for subject in larger.subjects]
     (made / "subjects.json").write_text(json.dumps(rows), "utf-8")
     return made
+
+
+@pytest.fixture
+def result(diffusion_config: Config, larger: PictureSet, tmp_path: Path) -> Path:
+    """What the trainer writes, before its first step."""
+    config = dataclasses.replace(
+        diffusion_config,
+        data=dataclasses.replace(diffusion_config.data, size=64),
+        diffusion=dataclasses.replace(diffusion_config.diffusion, pooled_text=True),
+    )
+    LatentDiffusion(config, larger).finish(tmp_path / "result")
+    return tmp_path / "result"
 
 
 def test_true_pictures_meet_every_bar_but_that_of_variety(pictures: PictureSet) -> None:
@@ -51,7 +71,7 @@ def test_true_pictures_meet_every_bar_but_that_of_variety(pictures: PictureSet) 
         assert (picture == paint([Wish(prompt, 0)])[0]).all()
 
 
-def test_the_command_measures_a_model_folder(tiny_model: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_command_measures_what_the_trainer_made(result: Path, folder: Path, tmp_path: Path) -> None:
     card = tmp_path / "README.md"
     card.write_text(f"# tiny\n{BEGIN}\n{END}\n", "utf-8")
 
@@ -60,7 +80,7 @@ def test_the_command_measures_a_model_folder(tiny_model: Path, folder: Path, tmp
         wishes = ["--labels", "4", "--compositions", "3", "--steps", "2", "--seed", "5"]
         places = ["--data", str(folder), "--work", str(tmp_path / "work"), "--json", str(told)]
         results = ["--card", str(card), "--sheet", str(tmp_path / "sheet.jpg")]
-        assert main([str(tiny_model), *wishes, *places, *results]) == 0
+        assert main([str(result), *wishes, *places, *results]) == 0
         return json.loads(told.read_text("utf-8"))
 
     first = measure("first.json")
