@@ -67,7 +67,7 @@ def evaluate(paint: Painter, rebuild: measures.Rebuild, pictures: PictureSet, ex
     by_label, labelled, plain = measures.labels(paint, likeness, pictures, subjects, extent.seed)
     background, on_colours, coloured = measures.compositions(paint, pictures, composed, extent.seed)
     found += [*by_label, background, measures.diversity(paint, pictures, extent.seed)]
-    first, second = _spread(len(plain), SHEET_LABELS), _spread(len(coloured), SHEET_COMPOSITIONS)
+    first, second = spread(len(plain), SHEET_LABELS), spread(len(coloured), SHEET_COMPOSITIONS)
     return Evaluation(
         Report({}, tuple(found), tuple(labelled), tuple(on_colours)),
         [*plain[first], *coloured[second]],
@@ -75,10 +75,11 @@ def evaluate(paint: Painter, rebuild: measures.Rebuild, pictures: PictureSet, ex
     )
 
 
-def _spread(length: int, count: int) -> list[int]:
-    """At most `count` places, evenly spaced."""
+def spread(length: int, count: int) -> list[int]:
+    """At most `count` places, one in each stretch, further in each time: colours that come in turn are all shown."""
     count = min(count, length)
-    return [place * length // count for place in range(count)]
+    stretch = length // count
+    return [place * stretch + place % stretch for place in range(count)]
 
 
 def read_autoencoder(model: Path) -> measures.Rebuild:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from modules.training.config import Config
 from modules.training.datasets.fluent_emoji import PictureSet
-from modules.training.datasets.scenes import Scene, draw
-from modules.training.evaluate import Extent, evaluate, main, read_autoencoder
+from modules.training.datasets.scenes import COLOURS, Scene, draw
+from modules.training.evaluate import SHEET_COMPOSITIONS, Extent, evaluate, main, read_autoencoder, spread
 from modules.training.methods.latent_diffusion import LatentDiffusion
 from modules.training.painter import Wish
 from modules.training.report import BEGIN, END
@@ -69,6 +69,18 @@ def test_true_pictures_meet_every_bar_but_that_of_variety(pictures: PictureSet) 
     assert made.prompts[4:] == [one.prompt for one in made.report.compositions]
     for picture, prompt in zip(made.sheet, made.prompts, strict=True):
         assert (picture == paint([Wish(prompt, 0)])[0]).all()
+
+
+@pytest.mark.parametrize(("length", "count"), [(200, 12), (400, 36), (3, 12), (25, 12), (1, 1)])
+def test_the_sheet_shows_different_pictures_in_order(length: int, count: int) -> None:
+    places = spread(length, count)
+    assert places == sorted(set(places))
+    assert len(places) == min(length, count)
+    assert 0 <= places[0] <= places[-1] < length
+
+
+def test_the_sheet_shows_every_colour() -> None:
+    assert {place % (len(COLOURS) - 1) for place in spread(200, SHEET_COMPOSITIONS)} == set(range(len(COLOURS) - 1))
 
 
 def test_the_command_measures_what_the_trainer_made(result: Path, folder: Path, tmp_path: Path) -> None:
