@@ -49,15 +49,15 @@ def serve(options: Options) -> int:
     from modules.jobs.generate import make_generate_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
+    from modules.jobs.train import make_train_handler
 
     paths = paths_from(options)
     prepare_folders(paths)
     settings, engine = make_engine(options, paths)
     limit = options.run.queue_limit or 10_000
     with bind(options) as sock:
-        queue = JobQueue(
-            JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit, settings=settings
-        )
+        handlers = {"generate": make_generate_handler(engine), "train": make_train_handler(paths)}
+        queue = JobQueue(JobStore(paths.database), handlers, limit=limit, settings=settings)
         app = build_app(Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options))
         if not options.mode.nowebui:
             from modules.gradio_ui.app import build_ui, mount

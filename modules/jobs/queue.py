@@ -368,7 +368,7 @@ class JobQueue:
                 run.shown = dataclasses.replace(shown, progress=event)
             elif isinstance(event, Preview):
                 run.shown = dataclasses.replace(shown, preview=event, preview_id=shown.preview_id + 1)
-            else:
+            elif all(one.path != event.path for one in shown.pictures):  # a requeued training draws some anew
                 self._store.add_picture(job.id, event)
                 run.shown = dataclasses.replace(shown, pictures=(*shown.pictures, event))
             self._feed.publish(job.id, event)

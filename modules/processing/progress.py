@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Union
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`fraction` of the whole job, 0 to 1; `image` counts from 0. `stage`: load, encode, denoise, decode, save."""
+    """`fraction` of the whole job, 0 to 1; `image` counts from 0.
+
+    `stage`: load, encode, denoise, decode, save; of a training job prepare, train, with its last `metrics` by name.
+    """
 
     fraction: float
     stage: str
@@ -20,6 +23,7 @@ class Progress:
     images: int = 1
     eta_s: float | None = None
     text: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

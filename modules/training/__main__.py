@@ -9,12 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-import torch
-
 from modules.core.errors import EaselError
-from modules.training.config import Config, read_config
-from modules.training.datasets import fluent_emoji
-from modules.training.loop import Method, train
+from modules.training.config import read_config
+from modules.training.run import run_training
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,27 +22,15 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = read_config(given.config, given.overrides)
-        torch.set_num_threads(config.run.threads)
         stop = threading.Event()
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, lambda *_: stop.set())  # the state is saved after the step under way
-        result = train(config, make_method(config), stopping=stop.is_set)
+        result = run_training(config, stopping=stop.is_set)
     except EaselError as error:
         logging.error("%s", error)
         return 1
     logging.info("The result is in %s", result)
     return 0
-
-
-def make_method(config: Config) -> Method:
-    pictures = fluent_emoji.load(Path(config.data.folder).expanduser(), config.data.size)
-    if config.method == "autoencoder":
-        from modules.training.methods.autoencoder import Autoencoder
-
-        return Autoencoder(config, pictures)
-    from modules.training.methods.latent_diffusion import LatentDiffusion
-
-    return LatentDiffusion(config, pictures)
 
 
 if __name__ == "__main__":

@@ -123,17 +123,24 @@ class Config:
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """The checked config in `path`; `overrides` are "section.key=value" with a TOML value (or a bare word)."""
-    try:
-        tree: dict[str, Any] = tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
-    except FileNotFoundError:
-        raise UserError(f"There is no config file {path}.") from None
-    except tomlkit.exceptions.ParseError as error:
-        raise UserError(f"{path.name} is not TOML: {error}.") from error
+    tree = read_tree(path)
     for override in overrides:
         _set(tree, override)
     config = parse_config(tree)
     check(config)
     return config
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """What the TOML file says, not checked yet."""
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except FileNotFoundError:
+        raise UserError(f"There is no config file {path.name}.") from None
+    except OSError as error:
+        raise UserError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name} is not TOML: {error}.") from error
 
 
 def parse_config(tree: Mapping[str, Any]) -> Config:
@@ -181,7 +188,11 @@ def _check_diffusion(config: Config) -> None:
     if any(width % diffusion.norm_groups for width in diffusion.channels):
         raise UserError("diffusion.channels must be multiples of norm_groups.", field="diffusion.channels")
     if not diffusion.autoencoder:
-        raise UserError("diffusion.autoencoder is empty.", hint="Name the folder of a finished autoencoder.")
+        raise UserError(
+            "diffusion.autoencoder is empty.",
+            hint="Name the folder of a finished autoencoder.",
+            field="diffusion.autoencoder",
+        )
 
 
 def _set(tree: dict[str, Any], override: str) -> None:
@@ -201,14 +212,15 @@ def _build(kind: type[Any], tree: Mapping[str, Any], place: str) -> Any:
     hints = get_type_hints(kind)
     unknown = [name for name in tree if name not in hints]
     if unknown:
-        raise UserError(f"{place}{unknown[0]} is not a setting.", hint=f"Known here: {', '.join(hints)}.")
+        name = f"{place}{unknown[0]}"
+        raise UserError(f"{name} is not a setting.", hint=f"Known here: {', '.join(hints)}.", field=name)
     missing = [
         one.name
         for one in dataclasses.fields(kind)
         if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING and one.name not in tree
     ]
     if missing:
-        raise UserError(f"{place}{missing[0]} is missing.")
+        raise UserError(f"{place}{missing[0]} is missing.", field=f"{place}{missing[0]}")
     return kind(**{name: _value(hints[name], value, f"{place}{name}") for name, value in tree.items()})
 
 

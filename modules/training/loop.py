@@ -23,6 +23,7 @@ from modules.training.randomness import place_seed, torch_generator
 log = logging.getLogger(__name__)
 
 OnMetrics = Callable[[int, Mapping[str, float]], None]
+OnSample = Callable[[int, Path], None]
 
 
 class Method(Protocol):
@@ -54,6 +55,7 @@ def train(
     *,
     stopping: Callable[[], bool] = lambda: False,
     on_metrics: OnMetrics | None = None,
+    on_sample: OnSample | None = None,
 ) -> Path:
     """Train up to run.steps, from the folder's last state if it has one. Returns the result's folder.
 
@@ -115,8 +117,11 @@ def train(
                 _note(folder, done, {f"val/{key}": one for key, one in method.validate().items()}, on_metrics)
         if done % run.sample_every == 0 or done == last:
             (folder / "samples").mkdir(exist_ok=True)
+            path = folder / "samples" / f"step-{done:07d}.png"
             with ema.applied(), torch.no_grad():
-                method.sample(folder / "samples" / f"step-{done:07d}.png")
+                method.sample(path)
+            if on_sample is not None:
+                on_sample(done, path)
     return folder / "result"
 
 

@@ -109,7 +109,10 @@ def test_each_module_imports_alone() -> None:
     assert told.returncode == 0, told.stdout + told.stderr
 
 
-@pytest.mark.parametrize("module", ["webui", "modules.gradio_ui.app", "modules.api.app", "modules.processing.engine"])
+@pytest.mark.parametrize(
+    "module",
+    ["webui", "modules.gradio_ui.app", "modules.api.app", "modules.processing.engine", "modules.jobs.train"],
+)
 def test_what_serves_the_page_imports_no_torch(module: str) -> None:
     told = run_fresh(f"import sys, {module}; print(sorted(set(sys.modules) & {HEAVY!r}))")
     assert told.stdout.strip() == "[]", told.stdout + told.stderr

@@ -21,6 +21,7 @@ from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
 from modules.jobs.events import JobEvent, Subscription
 from modules.jobs.job import Job, JobState, QueueFullError
+from modules.jobs.train import checked
 from modules.processing.progress import Picture, Preview
 from modules.processing.requests import Generate
 
@@ -32,11 +33,12 @@ QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class NewJob(BaseModel):
-    """`request`: a modules.processing.requests.Generate as JSON. The same `id` again gives the same job."""
+    """`request`: of "generate" a modules.processing.requests.Generate as JSON, of "train" {"config": a training's
+    settings} or {"config_file": name in the data folder}. The same `id` again gives the same job."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["generate"] = "generate"
+    kind: Literal["generate", "train"] = "generate"
     request: dict[str, Any]
     id: str | None = None
     tag: str = Field(default="api", max_length=100)
@@ -102,10 +104,9 @@ def _add_changing(router: APIRouter, services: Services) -> None:
             check_carried(body.model_dump())
         except ValueError as error:
             raise UserError(str(error), field="request") from error
-        request = Generate.from_json(body.request)
-        services.engine.resolve(request)
+        request = _granted(services, body)
         try:
-            job = queue.submit(body.kind, request.to_json(), tag=body.tag, id=body.id, front=body.front)
+            job = queue.submit(body.kind, request, tag=body.tag, id=body.id, front=body.front)
         except QueueFullError as error:
             return _full(error)
         headers = {"Location": f"/api/v1/jobs/{job.id}"}
@@ -172,6 +173,15 @@ async def _stream(watched: Subscription) -> AsyncIterator[str]:
                 yield ": still here\n\n"
     finally:
         watched.close()
+
+
+def _granted(services: Services, body: NewJob) -> dict[str, Any]:
+    """The request as it is queued; UserError when it cannot be granted."""
+    if body.kind == "train":
+        return checked(body.request, services.paths)
+    request = Generate.from_json(body.request)
+    services.engine.resolve(request)
+    return request.to_json()
 
 
 def _full(error: QueueFullError) -> SafeJSON:

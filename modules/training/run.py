@@ -1,0 +1,49 @@
+"""A whole training run from its config: the pictures, the method, the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from modules.core.errors import UserError
+from modules.training.config import Config
+from modules.training.datasets import fluent_emoji
+from modules.training.loop import Method, OnMetrics, OnSample, train
+
+
+def run_training(
+    config: Config,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_metrics: OnMetrics | None = None,
+    on_sample: OnSample | None = None,
+) -> Path:
+    """Train, or continue what was begun in run.folder. Returns the result's folder.
+
+    run.threads holds while this runs; what the process had before is put back.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.run.threads)
+    try:
+        return train(config, make_method(config), stopping=stopping, on_metrics=on_metrics, on_sample=on_sample)
+    finally:
+        torch.set_num_threads(before)
+
+
+def make_method(config: Config) -> Method:
+    pictures = fluent_emoji.load(Path(config.data.folder).expanduser(), config.data.size)
+    if config.method == "autoencoder":
+        from modules.training.methods.autoencoder import Autoencoder
+
+        return Autoencoder(config, pictures)
+    from modules.training.methods.latent_diffusion import LatentDiffusion
+
+    if not (Path(config.diffusion.autoencoder).expanduser() / "config.json").is_file():
+        raise UserError(
+            "The folder of diffusion.autoencoder holds no autoencoder.",
+            hint="Name the result folder of a finished first stage.",
+            field="diffusion.autoencoder",
+        )
+    return LatentDiffusion(config, pictures)
