@@ -26,6 +26,7 @@ def job_json(services: UiServices, job: Any, *, place: int | None = None) -> dic
         "place": place,
         "prompt": str(prompt.get("positive", "")) if isinstance(prompt, Mapping) else "",
         "shape": request.get("shape"),
+        "training": training_json(job),
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
@@ -47,6 +48,20 @@ def picture_json(picture: Any) -> dict[str, Any]:
     value = dataclasses.asdict(picture)
     value["name"] = Path(value.pop("path")).name
     return value
+
+
+def training_json(job: Any) -> dict[str, Any] | None:
+    """What a training is called, and how far it came; nothing for other kinds of job."""
+    if job.kind != "train":
+        return None
+    run = job.request["config"]["run"]
+    result = job.result if isinstance(job.result, Mapping) else {}
+    return {
+        "name": Path(run["folder"]).name,
+        "steps": run["steps"],
+        "step": result.get("step"),
+        "metrics": dict(result.get("metrics", {})),
+    }
 
 
 def result_json(job: Any) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_a_training_that_cannot_be_granted_names_the_setting(site: SimpleNamespa
     before = site.queue.counts()
     status, said = ask(site, request_)
     assert (status, said.get("field")) == (422, field), said
-    assert field.split(".")[-1] in said["detail"]
+    assert field.split(".")[-1].replace("_", " ") in said["detail"].replace("_", " ")
     assert str(site.data) not in json.dumps(said), "a path of this machine is told"
     assert site.queue.counts() == before
 

@@ -2,7 +2,7 @@
 "use strict";
 
 onUiLoaded(() => {
-    const list = document.getElementById("queue_list"), rows = new Map();
+    const list = document.getElementById("queue_list"), note = document.getElementById("queue_note"), rows = new Map();
     let filter = "all", shown = false, timer = 0;
     const groups = {failed: ["failed", "cancelled", "interrupted"]};
 
@@ -16,22 +16,50 @@ onUiLoaded(() => {
         if (job.state === "running") return [button("stop", "queue.stop", act("interrupt"))];
         const show = job.tag === "txt2img" && job.pictures.length
             ? [button("show", "queue.show", async () => { watchJob("txt2img", job.id); selectTab("txt2img"); })] : [];
+        if (job.training) return job.state === "done" ? [] : [button("refresh", "queue.resume", act("retry"))];
         return [...show, button("refresh", "queue.retry", act("retry"))];
+    }
+
+    /** Where a training stands: its step, its loss and its last validation. */
+    function trainingFacts(job) {
+        const progress = job.progress, step = progress?.step || job.training.step;
+        const metrics = Object.entries(progress?.step ? progress.metrics : job.training.metrics);
+        return [
+            job.state === "running" && !step ? t("job.stage.prepare") : "",
+            step ? t("job.step", {step, steps: job.training.steps}) : "",
+            ...metrics.filter(([name]) => name === "loss" || name.startsWith("val/")).map(([name, value]) => `${name.replace("val/", "")} ${Number(value.toPrecision(4))}`),
+        ].filter(Boolean);
+    }
+
+    function sampleOf(job) {
+        const last = job.pictures.length - 1, source = `easel/jobs/${job.id}/pictures/${last}`;
+        if (!job.training || last < 0) return null;
+        return make("a", {href: source, target: "_blank", rel: "noopener", title: t("gallery.open")}, make("img", {class: "job-sample", src: source, alt: t("queue.sample")}));
+    }
+
+    /** Pictures that wait for a training wait long: say why, and what to do about it. */
+    function explain(jobs) {
+        const training = jobs.find((job) => job.training && job.state === "running"), waiting = jobs.filter((job) => job.state === "queued").length;
+        const words = training && waiting ? t("queue.training_waits", {name: training.training.name, n: waiting}) : "";
+        note.hidden = !words;
+        if (note.textContent !== words) note.textContent = words;
     }
 
     function row(job) {
         const progress = job.progress, running = job.state === "running";
-        const thumbs = job.pictures.slice(0, 4).map((one, index) => make("img", {src: `easel/jobs/${job.id}/pictures/${index}`, alt: "", loading: "lazy"}));
+        const title = job.training ? t("queue.training", {name: job.training.name}) : job.prompt || t("queue.untitled");
+        const thumbs = (job.training ? [] : job.pictures).slice(0, 4).map((one, index) => make("img", {src: `easel/jobs/${job.id}/pictures/${index}`, alt: "", loading: "lazy"}));
         const facts = [job.state === "queued" && job.place ? `${t("job.state.queued")} ${job.place}` : t(`job.state.${job.state}`)];
+        if (job.training) facts.push(...trainingFacts(job));
         if (job.shape) facts.push(`${job.shape.width}\u00d7${job.shape.height}`);
         if (job.result.seconds) facts.push(formatTime(job.result.seconds));
         if (running && progress?.eta_s) facts.push(t("job.left", {time: formatTime(progress.eta_s)}));
         if (job.error) facts.push(job.error.message);
         return make("li", {class: `job ${job.state}`, id: `job_${job.id}`},
-            make("div", {class: "job-thumbs"}, ...thumbs),
-            make("div", {class: "job-about"}, make("p", {class: "job-prompt", text: job.prompt || t("queue.untitled"), title: job.prompt}),
+            job.training ? null : make("div", {class: "job-thumbs"}, ...thumbs),
+            make("div", {class: "job-about"}, make("p", {class: "job-prompt", text: title, title}),
                 make("p", {class: "quiet", text: facts.join(" \u00b7 ")}),
-                running ? make("div", {class: "bar"}, make("i", {style: `width: ${((progress?.fraction || 0) * 100).toFixed(1)}%`})) : null),
+                running ? make("div", {class: "bar"}, make("i", {style: `width: ${((progress?.fraction || 0) * 100).toFixed(1)}%`})) : null, sampleOf(job)),
             make("div", {class: "job-actions"}, ...actions(job)));
     }
 
@@ -39,6 +67,7 @@ onUiLoaded(() => {
         clearTimeout(timer);
         try {
             const jobs = (await ask("easel/jobs")).reverse();
+            explain(jobs);
             const wanted = jobs.filter((job) => filter === "all" || (groups[filter] || [filter]).includes(job.state));
             const order = wanted.map((job) => {
                 const mark = JSON.stringify([job, easel.pick()]), old = rows.get(job.id);

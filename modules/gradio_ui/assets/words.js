@@ -77,6 +77,7 @@ function applyWords(root = document) {
 function formatTime(seconds) {
     const n = Math.max(0, seconds);
     if (n < 60) return t("time.s", {n: n < 10 ? n.toFixed(1) : Math.round(n)});
+    if (n >= 3600) return t("time.h", {h: Math.floor(n / 3600), m: Math.floor(n % 3600 / 60)});
     return t("time.min", {m: Math.floor(n / 60), n: Math.round(n % 60)});
 }
 

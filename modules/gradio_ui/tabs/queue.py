@@ -19,7 +19,7 @@ def build(services: UiServices) -> None:
         f'<div id="queue" class="queue"><div class="queue-head"><div class="ratios" role="group" '
         f'data-t-aria="queue.filter">{buttons}</div><button type="button" id="queue_clear" '
         f'class="gallery-button" data-icon="clear" data-t="queue.clear"></button></div>'
-        f'<ol id="queue_list"></ol></div>'
+        f'<p id="queue_note" class="queue-note" role="status" hidden></p><ol id="queue_list"></ol></div>'
     )
 
 
