@@ -88,9 +88,13 @@ class Autoencoder:
 
 @dataclass(frozen=True)
 class Diffusion:
-    """The U-Net, the text encoder and the noise schedule. `autoencoder` is a finished stage 1 folder."""
+    """The U-Net, the text encoder and the noise schedule. `autoencoder` is a finished stage 1 folder.
+
+    `start_from` is a finished stage 2 folder whose weights to begin with; `channels` may have one level more outside.
+    """
 
     autoencoder: str = ""
+    start_from: str = ""
     channels: tuple[int, ...] = (64, 128, 256)
     layers: int = 1
     attention: tuple[bool, ...] = (False, True, True)  # cross-attention by level, outermost first

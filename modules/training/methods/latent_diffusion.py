@@ -4,6 +4,7 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from modules.training.datasets.scenes import caption, make_scenes, weights
 from modules.training.export import make_scheduler, save_pipeline
 from modules.training.latent_cache import cached_latents
 from modules.training.methods.autoencoder import save_grid, to_pictures
+from modules.training.methods.grow import start_from
 from modules.training.randomness import numpy_generator, place_seed, torch_generator
 from modules.training.tokenizer import LENGTH, train_tokenizer
 
@@ -44,6 +46,11 @@ class LatentDiffusion:
         self.unet = build_unet(settings, self.latents.shape[1], self.latents.shape[-1])
         self.unet.to(device, memory_format=torch.channels_last)
         self.text_encoder = build_text_encoder(settings, self.tokenizer).to(device)
+        if settings.start_from:
+            finished = Path(settings.start_from).expanduser()
+            start_from(self.unet, UNet2DConditionModel.from_pretrained(finished, subfolder="unet"))
+            text = CLIPTextModel.from_pretrained(finished, subfolder="text_encoder")
+            self.text_encoder.load_state_dict(text.state_dict())
         if torch.device(device).type == "cpu":  # torch's fused attention is slow backwards on short sequences there
             self.unet.set_attn_processor(AttnProcessor())
         self.abar = noise.alphas_cumprod(settings.beta_start, settings.beta_end).float().to(device)
@@ -121,6 +128,9 @@ class LatentDiffusion:
 
     def _kept_tokenizer(self, folder: Path) -> CLIPTokenizer:
         """Learned once per run: merges that occur equally often come in no fixed order."""
+        started = self.config.diffusion.start_from
+        if started and not folder.is_dir():
+            shutil.copytree(Path(started).expanduser() / "tokenizer", folder)
         if not (folder / "tokenizer.json").is_file():
             train_tokenizer(self._every_caption(), self.config.diffusion.vocabulary).save_pretrained(folder)
         return CLIPTokenizer.from_pretrained(folder)

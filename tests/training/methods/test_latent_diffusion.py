@@ -47,3 +47,18 @@ def test_conditions_are_dropped_at_the_stated_rate(diffusion_config: Config, pic
         method.loss(step, torch.Generator().manual_seed(step))
     rate = sum(not text for text in seen) / len(seen)
     assert abs(rate - 0.1) < 0.02, rate
+
+
+def test_a_run_goes_on_from_a_finished_model(diffusion_config: Config, pictures: PictureSet, tmp_path: Path) -> None:
+    first = LatentDiffusion(diffusion_config, pictures)
+    first.finish(tmp_path / "first")
+    again = dataclasses.replace(
+        diffusion_config,
+        run=dataclasses.replace(diffusion_config.run, folder=str(tmp_path / "again"), seed=2),
+        diffusion=dataclasses.replace(diffusion_config.diffusion, start_from=str(tmp_path / "first")),
+    )
+    second = LatentDiffusion(again, pictures)
+    for name, module in first.modules.items():
+        for key, one in module.state_dict().items():
+            torch.testing.assert_close(second.modules[name].state_dict()[key], one, rtol=1e-3, atol=1e-4)
+    assert second.tokenizer.get_vocab() == first.tokenizer.get_vocab()
