@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from modules.core.errors import EaselError
+from modules.core.files import write_atomic
 from modules.core.options import Options, parse_options, paths_from
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.core.startup import StartupLog
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from uvicorn import Server
+
+    from modules.api.services import Services
+    from modules.processing.engine import Engine
 
 log = logging.getLogger("easel")
 
@@ -28,12 +41,14 @@ QUIET = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start as the command line says; the exit status."""
     options = parse_options(sys.argv[1:] if arguments is None else list(arguments))
-    logging.basicConfig(level=options.run.loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=options.log.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     for note in options.notes:
         log.info("%s", note)
     try:
+        if options.mode.dump_sysinfo:
+            return dump_sysinfo(options)
         return reproduce_picture(options) if options.mode.reproduce else serve(options)
     except EaselError as error:
         print(f"easel: {error}", file=sys.stderr)
@@ -41,46 +56,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(options: Options) -> int:
-    """Answer the page and the API until stopped. The model loads in the background."""
-    from modules.api.app import build_app
+    """Answer the page and the API until stopped; start anew where a request asked for it."""
+    startup = StartupLog(told=options.log.startup)
+    from modules.api.call_log import CallLog
+    from modules.api.control import restart_program
     from modules.api.edge import Edge, edge_policy, login_for_listening
     from modules.api.serve import bind, open_browser_when_up, server_for, url_of
-    from modules.api.services import Services
-    from modules.jobs.generate import make_generate_handler
-    from modules.jobs.queue import JobQueue
-    from modules.jobs.store import JobStore
-    from modules.jobs.train import make_train_handler
 
+    startup.done("importing the server")
     paths = paths_from(options)
     prepare_folders(paths)
     settings, engine = make_engine(options, paths)
-    limit = options.run.queue_limit or 10_000
+    startup.done("settings and engine")
     with bind(options) as sock:
-        handlers = {"generate": make_generate_handler(engine), "train": make_train_handler(paths)}
-        queue = JobQueue(JobStore(paths.database), handlers, limit=limit, settings=settings)
-        app = build_app(Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options))
-        if not options.mode.nowebui:
-            from modules.gradio_ui.app import build_ui, mount
-            from modules.gradio_ui.services import UiServices
-
-            services = UiServices(engine=engine, queue=queue, settings=settings, paths=paths, options=options)
-            mount(app, build_ui(services), services)
+        services = make_services(engine, settings, paths, options)
+        startup.done("queue")
+        app = make_app(services)
+        startup.done("page" if not options.mode.nowebui else "API")
         login = login_for_listening(options)
-        policy = edge_policy(options, sock.getsockname()[1], login=login)
-        server = server_for(Edge(app, policy), options)
+        edge = Edge(app, edge_policy(options, sock.getsockname()[1], login=login))
+        server = server_for(CallLog(edge) if options.log.api_calls else edge, options)
+        services.control.attach(server)
         url = url_of(options, sock)
         print(f"Easel is at {url}", flush=True)
         if login is not None:
             print(f"Login for other machines: {login[0]} / {login[1]}", flush=True)
         if options.mode.browser and not options.mode.nowebui:
             open_browser_when_up(server, url)
-        threading.Thread(target=warm_up, args=(engine, queue, options), name="warm-up", daemon=True).start()
+        warmer = threading.Thread(target=warm_up, args=(services, startup), name="warm-up", daemon=True)
         stop_on_signals(server)
+        warmer.start()
         try:
             server.run(sockets=[sock])
         finally:
-            queue.stop(timeout_s=10)
+            services.queue.stop(timeout_s=10)
+    if services.control.restart:
+        restart_program()
     return 0
+
+
+def make_services(engine: Engine, settings: Settings, paths: Paths, options: Options) -> Services:
+    """The engine and a queue over it, as the API and the page know them."""
+    from modules.api.services import Services
+    from modules.jobs.generate import make_generate_handler
+    from modules.jobs.queue import JobQueue
+    from modules.jobs.store import JobStore
+
+    limit = options.run.queue_limit or 10_000
+    handlers = {"generate": make_generate_handler(engine)}
+    queue = JobQueue(JobStore(paths.database), handlers, limit=limit, settings=settings)
+    return Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options)
+
+
+def make_app(services: Services) -> FastAPI:
+    """The API, and the page unless --nowebui."""
+    from modules.api.app import build_app
+
+    app = build_app(services)
+    if not services.options.mode.nowebui:
+        from modules.gradio_ui.app import build_ui, mount
+        from modules.gradio_ui.services import UiServices
+
+        page = UiServices(
+            engine=services.engine,
+            queue=services.queue,
+            settings=services.settings,
+            paths=services.paths,
+            options=services.options,
+        )
+        mount(app, build_ui(page), page)
+    return app
 
 
 def prepare_folders(paths: Paths) -> None:
@@ -92,41 +137,71 @@ def prepare_folders(paths: Paths) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def make_engine(options: Options, paths: Paths):
+def make_settings(options: Options, path: Path) -> Settings:
+    """The stored settings under what the command line says of them."""
+    forced = {
+        "memory_mode": options.device.memory_mode,
+        "nan_check": None if options.run.nan_check else False,
+        "filenames_max_length": options.saving.filenames_max_length,
+        "unix_filenames_sanitization": options.saving.unix_filenames or None,
+        "write_params_txt": None if options.saving.prompt_history else False,
+        "enable_console_prompts": options.log.prompts or None,
+    }
+    initial = {"sd_model_checkpoint": options.run.checkpoint, "gradio_theme_mode": options.page.theme}
+    return Settings(path, forced=_told(forced), initial=_told(initial))
+
+
+def _told(values: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def make_engine(options: Options, paths: Paths) -> tuple[Settings, Engine]:
     """Settings and engine, told what the command line says about devices."""
     from modules.processing.engine import Engine
     from modules.processing.memory.device import use_device
 
-    forced: dict[str, object] = {}
-    if options.device.no_half or options.device.precision == "full":
-        forced["memory_mode"] = "fp32"
-    if not options.run.nan_check:
-        forced["nan_check"] = False
-    if options.run.checkpoint:
-        forced["sd_model_checkpoint"] = options.run.checkpoint
-    settings = Settings(paths.config, forced=forced)
+    settings = make_settings(options, paths.config)
     device = options.device.device_id
     use_device("cpu" if options.device.use_cpu else f"cuda:{device}" if device else "auto")
     engine = Engine(paths, settings, allow_pickle=options.access.allow_pickle, hashing=options.run.hashing)
     return settings, engine
 
 
-def warm_up(engine, queue, options: Options) -> None:
+def warm_up(services: Services, startup: StartupLog) -> None:
     """Load the model, then let the worker take jobs; the page is answered meanwhile."""
-    if options.run.preload_model:
-        engine.preload()
-    queue.start()
-    engine.catalog.start_hashing()
+    if services.options.run.preload_model:
+        services.engine.preload()
+        startup.done("model")
+    services.queue.start()
+    services.engine.catalog.start_hashing()
 
 
-def stop_on_signals(server) -> None:
-    """One Ctrl+C or SIGTERM ends the server in order; uvicorn takes the signals over while it runs."""
+def stop_on_signals(server: Server) -> None:
+    """One Ctrl+C or SIGTERM ends the program in order.
+
+    While uvicorn serves, it has handlers of its own; when it is done it puts these back and raises the signal again.
+    By default that would kill the program there, before the queue has stopped.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+def dump_sysinfo(options: Options) -> int:
+    """--dump-sysinfo: write the system report into the data folder and say where it is."""
+    from modules.gradio_ui import options as page_settings  # noqa: F401  known from here on
+    from modules.jobs import queue as queue_settings  # noqa: F401
+    from modules.processing.sysinfo import system_report
+
+    paths = paths_from(options)
+    settings, _ = make_engine(options, paths)
+    target = paths.data / time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
+    write_atomic(target, json.dumps(system_report(options, settings, paths.data), indent=2) + "\n")
+    print(f"The system report is in {target}")
+    return 0
 
 
 def reproduce_picture(options: Options) -> int:
@@ -141,4 +216,7 @@ def reproduce_picture(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the server had its own way to stop
+        sys.exit(130)

@@ -139,9 +139,9 @@ class Edge:
     def _logins(self, path: str, root: str) -> Sequence[Login]:
         if root and path.startswith(root):
             path = path[len(root) :]
-        if _below(path, SHARED_ROOTS):
+        if below(path, SHARED_ROOTS):
             return (*self.policy.page_logins, *self.policy.api_logins)
-        return self.policy.api_logins if _below(path, API_ROOTS) else self.policy.page_logins
+        return self.policy.api_logins if below(path, API_ROOTS) else self.policy.page_logins
 
     def _host(self, host: str) -> bool:
         if host in self.policy.hosts or host in self.policy.names:
@@ -337,7 +337,8 @@ class _LoginGuard:
         return found
 
 
-def _below(path: str, roots: Sequence[str]) -> bool:
+def below(path: str, roots: Sequence[str]) -> bool:
+    """Whether `path` is one of `roots` or under one."""
     return any(path == root or path.startswith(f"{root}/") for root in roots)
 
 

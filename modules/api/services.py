@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from modules.api.control import ServerControl
 
 if TYPE_CHECKING:
     from modules.core.options import Options
@@ -20,3 +22,4 @@ class Services:
     settings: Settings
     paths: Paths
     options: Options
+    control: ServerControl = field(default_factory=ServerControl)

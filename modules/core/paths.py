@@ -16,6 +16,8 @@ class Paths:
     models: Path = ROOT / "models"
     extra_checkpoints: tuple[Path, ...] = ()  # --ckpt-dir, may repeat
     extra: dict[str, Path] = field(default_factory=dict)  # kind -> folder, from --vae-dir, --embeddings-dir, ...
+    vae_for_all: Path | None = None  # --vae-path
+    styles_files: tuple[Path, ...] = ()  # --styles-file, may repeat
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -61,8 +63,9 @@ class Paths:
         return self.data / "easel.db"
 
     @property
-    def styles(self) -> Path:
-        return self.data / "styles.csv"
+    def styles(self) -> tuple[Path, ...]:
+        """Never empty; new styles go into the first."""
+        return self.styles_files or (self.data / "styles.csv",)
 
     @property
     def params(self) -> Path:

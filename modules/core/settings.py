@@ -85,8 +85,8 @@ class Settings:
     """The values of all settings: defaults, what config.json says, and changes, each stored at once and whole.
 
     A damaged file is set aside as config.json.damaged-<time> with a warning. Keys that nobody declared
-    (an extension that is off) are kept in the file untouched. `forced` values come from the command line:
-    they win for this run and are never stored.
+    (an extension that is off) are kept in the file untouched. `forced` and `initial` values come from the command
+    line and are never stored: forced ones win for this run, initial ones until a person changes the setting.
     """
 
     def __init__(
@@ -95,9 +95,11 @@ class Settings:
         values: Mapping[str, object] | None = None,
         *,
         forced: Mapping[str, object] | None = None,
+        initial: Mapping[str, object] | None = None,
     ) -> None:
         self._path = path
         self._forced = dict(forced or {})
+        self._initial = dict(initial or {})
         self._lock = threading.RLock()
         self._listeners: list[Callable[[str, object], None]] = []
         self._raw: dict[str, object] = dict(values or {})
@@ -117,7 +119,8 @@ class Settings:
             return {}
 
     def __getitem__(self, setting: Setting[T]) -> T:
-        value = self._forced.get(setting.key, self._raw.get(setting.key, setting.default))
+        layers = (self._forced, self._initial, self._raw)
+        value = next((one[setting.key] for one in layers if setting.key in one), setting.default)
         try:
             return setting.check(value)
         except UserError as error:
@@ -145,6 +148,7 @@ class Settings:
             except OSError:
                 self._raw = before
                 raise
+            self._initial = {key: value for key, value in self._initial.items() if key not in checked}
         for key, value in checked.items():
             for listener in list(self._listeners):
                 listener(key, value)
@@ -157,7 +161,7 @@ class Settings:
             if setting.scope != "user":
                 raise UserError(f"Setting {key} cannot be overridden for one picture.", field=key)
             checked[setting.key] = setting.check(value)
-        return Settings(None, {**self._raw, **checked}, forced=self._forced)
+        return Settings(None, {**self._raw, **self._initial, **checked}, forced=self._forced)
 
     def on_change(self, listener: Callable[[str, object], None]) -> None:
         self._listeners.append(listener)

@@ -64,7 +64,7 @@ def quick_settings() -> str:
 
 
 def mount(app: Starlette, blocks: gr.Blocks, services: UiServices) -> Starlette:
-    """Serve `blocks` at / of `app`, our own routes first. Nothing is served from allowed_paths."""
+    """Serve `blocks` at / of `app`, our own routes first. Gradio serves files of --gradio-allowed-path only."""
     app.router.routes.extend(routes.routes(services))
     gr.mount_gradio_app(
         cast(Any, app),
@@ -74,6 +74,7 @@ def mount(app: Starlette, blocks: gr.Blocks, services: UiServices) -> Starlette:
         run_history=False,
         show_error=False,
         max_file_size=MAX_FILE_SIZE,
+        allowed_paths=[str(one) for one in services.options.access.gradio_allowed_paths],
         theme=easel_theme(),
         ssr_mode=False,
         pwa=False,

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from modules.core.errors import EaselError, NotFoundError, UserError
+from modules.core.frozen import refuse_frozen
 from modules.core.settings import setting_registry
 from modules.gradio_ui import options, texts
 from modules.gradio_ui.job_view import content_type, job_json, pictures
@@ -172,7 +173,7 @@ def clear(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def get_settings(services: UiServices, request: Request, body: bytes) -> Any:
-    return settings_json(services.settings)
+    return settings_json(services.settings, folders=not services.options.page.hide_ui_dir_config)
 
 
 def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
@@ -182,6 +183,7 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
         raise EaselError("changes is missing.")
     here = request.client is not None and request.client.host in LOOPBACK
     for key in changes:
+        refuse_frozen(services.options, key)
         if setting_registry.get(key).scope == "admin" and not here:
             raise UserError(f"Setting {key} can only be changed on the machine that Easel runs on.", field=key)
     services.settings.update(changes)
@@ -218,6 +220,7 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
 
 def choose(services: UiServices, request: Request, body: bytes) -> Any:
     """Choose the checkpoint; it loads in the background, jobs that are queued keep theirs."""
+    refuse_frozen(services.options, options.CHECKPOINT_KEY)
     title = str(read_json(body).get("title", ""))
     services.settings.update({options.CHECKPOINT_KEY: title})
     import threading

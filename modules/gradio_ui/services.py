@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from modules.core.options import Options
 
 if TYPE_CHECKING:
     from modules.core.paths import Paths
@@ -18,4 +20,4 @@ class UiServices:
     queue: Any
     settings: Settings
     paths: Paths
-    options: Any = None
+    options: Options = field(default_factory=Options)

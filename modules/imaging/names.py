@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 
 from modules.imaging.metadata import clean_text
 
-MAX_PART = 128  # characters of one tag's value and of one folder's name
+MAX_PART = 128  # characters of one tag's value and of one file's or folder's name, unless a setting says otherwise
 MAX_WORDS = 8
 HASH_LENGTH = 8
 
 _TAG = re.compile(r"\[([^\[\]]+)\]")
 _ARGUMENT = re.compile(r"<([^<>]*)>")
 _NOT_WORD = re.compile(rf"[\s{re.escape(string.punctuation)}]+")
+_UNSAFE_ON_UNIX = re.compile(r"[/\x00-\x1f\x7f]")
 _UNSAFE = re.compile(r'[#<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)")  # on Windows
 
@@ -58,6 +59,8 @@ class NameContext:
     basename: str = ""  # the file that a picture was made from
     image_bytes: Callable[[], bytes] | None = None  # for [image_hash]; asked only when the tag is used
     max_words: int = MAX_WORDS  # of [prompt_words]
+    max_part: int = MAX_PART
+    unix: bool = False  # names need to suit this system only
 
 
 def render_pattern(pattern: str, context: NameContext) -> str:
@@ -74,15 +77,20 @@ def render_pattern(pattern: str, context: NameContext) -> str:
             continue
         value = tag(context, arguments)
         if value is not None:
-            out += [before, safe_part(value.replace("/", "_"))]
-    parts = (safe_part(part) for part in "".join([*out, pattern[at:]]).split("/"))
+            out += [before, safe_part(value.replace("/", "_"), context.max_part, unix=context.unix)]
+    whole = "".join([*out, pattern[at:]])
+    parts = (safe_part(part, context.max_part, unix=context.unix) for part in whole.split("/"))
     return "/".join(part for part in parts if part)
 
 
-def safe_part(text: str, limit: int = MAX_PART) -> str:
-    """`text` as one file's or folder's name: no character, ending or reserved word that any system refuses."""
-    text = _UNSAFE.sub("_", clean_text(text)).lstrip(" ")[:limit].rstrip(" .")
-    return f"_{text}" if _RESERVED.match(text) else text
+def safe_part(text: str, limit: int = MAX_PART, *, unix: bool = False) -> str:
+    """`text` as one file's or folder's name: no character, ending or reserved word that any system refuses.
+
+    `unix`: only what Unix refuses is taken out.
+    """
+    unsafe = _UNSAFE_ON_UNIX if unix else _UNSAFE
+    text = unsafe.sub("_", clean_text(text)).lstrip(" ")[:limit].rstrip(" .")
+    return f"_{text}" if _RESERVED.match(text) and not unix else text
 
 
 def cut_bytes(text: str, limit: int) -> str:

@@ -17,9 +17,10 @@ from PIL import Image
 
 from modules.core.errors import UserError
 from modules.core.files import write_atomic
+from modules.core.flags import MAX_NAME
 from modules.core.settings import Setting, Settings, define
 from modules.imaging.metadata import EXIF_LIMIT, Papers, exif_bytes, png_texts
-from modules.imaging.names import MAX_WORDS, NameContext, cut_bytes, render_pattern
+from modules.imaging.names import MAX_PART, MAX_WORDS, NameContext, cut_bytes, render_pattern
 
 FORMATS = ("png", "jpg", "jpeg", "webp", "avif")
 SIDE_LIMITS = {"jpg": 65_535, "jpeg": 65_535, "webp": 16_383, "avif": 65_535}  # pixels a side can have at most
@@ -74,6 +75,27 @@ PROMPT_WORDS = define(
         step=1,
     )
 )
+NAME_LENGTH = define(
+    Setting(
+        "filenames_max_length",
+        MAX_PART,
+        "Most characters of a file or folder name",
+        section=IMAGES,
+        minimum=1,
+        maximum=MAX_NAME,
+        step=1,
+        hint="The number in front is not counted.",
+    )
+)
+UNIX_NAMES = define(
+    Setting(
+        "unix_filenames_sanitization",
+        False,
+        "Names need to suit Unix only",
+        section=IMAGES,
+        hint='Keeps characters such as : ? * and " that Windows refuses.',
+    )
+)
 
 
 def _outdir(key: str, default: str, label: str, hint: str = "") -> Setting[str]:
@@ -100,6 +122,8 @@ class SaveOptions:
     pattern: str = "[seed]"
     folder_pattern: str = ""
     max_words: int = MAX_WORDS
+    max_part: int = MAX_PART
+    unix_names: bool = False
     add_number: bool = True
     on_existing: str = "Replace"
     papers: bool = True
@@ -116,6 +140,8 @@ class SaveOptions:
             pattern="" if grid and not settings[GRID_EXTENDED] else pattern,
             folder_pattern=settings[FOLDER_PATTERN] if to_dirs else "",
             max_words=settings[PROMPT_WORDS],
+            max_part=settings[NAME_LENGTH],
+            unix_names=settings[UNIX_NAMES] and os.name != "nt",
             add_number=settings[ADD_NUMBER],
             on_existing=settings[REPLACE_ACTION],
             papers=settings[PNG_INFO],
@@ -143,7 +169,13 @@ def save_picture(
     kind = options.format if _fits(image, options.format, kept) else "png"
     if kind != options.format:
         log.warning("%s cannot hold this picture; it is saved as PNG.", options.format)
-    name = dataclasses.replace(name, max_words=options.max_words, image_bytes=name.image_bytes or image.tobytes)
+    name = dataclasses.replace(
+        name,
+        max_words=options.max_words,
+        max_part=options.max_part,
+        unix=options.unix_names,
+        image_bytes=name.image_bytes or image.tobytes,
+    )
     try:
         target = folder / render_pattern(options.folder_pattern, name)
         target.mkdir(parents=True, exist_ok=True)

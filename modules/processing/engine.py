@@ -17,6 +17,7 @@ import psutil
 from modules.core.errors import EaselError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.imaging import grids, saving  # noqa: F401  their settings are known from the start
 from modules.processing import options
 from modules.processing.hooks import RESOLVED, Hooks
 from modules.processing.memory import device_name, resolve_mode
@@ -71,7 +72,7 @@ class Engine:
         self.paths = paths
         self.settings = settings
         self.hooks = Hooks()
-        self.styles = StyleBook(paths.styles)
+        self.styles = StyleBook(*paths.styles)
         self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
         self._allow_pickle = allow_pickle
         self._lock = threading.Lock()  # one at a time may load, run or unload
@@ -98,6 +99,8 @@ class Engine:
 
             begun = time.monotonic()
             settings = self.settings.with_overrides(plan.request.overrides)
+            if settings[options.LOG_PROMPTS]:
+                log.info("Prompt: %s\nNegative prompt: %s", plan.request.prompt.positive, plan.request.prompt.negative)
             with PeakMemory() as peak:
                 made = runner.run(
                     plan,

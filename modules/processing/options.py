@@ -120,6 +120,12 @@ ADD_REQUEST = define(
         hint="A JSON block from which the picture can be made again exactly.",
     )
 )
+LAST_INFOTEXT = define(
+    Setting("write_params_txt", True, "Keep the last picture's infotext in params.txt", section="Infotext")
+)
+LOG_PROMPTS = define(
+    Setting("enable_console_prompts", False, "Write the prompts of every job to the log", section="System")
+)
 PREVIEWS = define(Setting("live_previews_enable", True, "Show live previews", section="Live previews"))
 PREVIEW_EVERY = define(
     Setting(

@@ -7,7 +7,7 @@ import difflib
 import io
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,16 +34,16 @@ class Style:
 
 
 class StyleBook:
-    """The styles of one file, read again whenever another program changed it.
+    """The styles of one or more files, read again whenever another program changed them.
 
-    The file as it was before a change stays beside it, with .bak at its end.
+    Of two styles of one name the earlier file's counts. A change goes into the file that has the style, a new style
+    into the first. The file as it was before a change stays beside it, with .bak at its end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *more: Path) -> None:
         self.path = path
+        self._files = [_StylesFile(one) for one in dict.fromkeys((path, *more))]
         self._lock = threading.RLock()
-        self._stamp: tuple[int, int] | None = None
-        self._styles: dict[str, Style] = {}
 
     def names(self) -> list[str]:
         return list(self._current())
@@ -66,12 +66,15 @@ class StyleBook:
         style = name if isinstance(name, Style) else Style(name, prompt, negative_prompt)
         _check(style)
         with self._lock:
-            self._store({**self._current(), style.name: style})
+            file = next((one for one in self._files if style.name in one.read()), self._files[0])
+            file.write({**file.read(), style.name: style})
 
     def delete(self, name: str) -> None:
         with self._lock:
             self.get(name)
-            self._store({key: style for key, style in self._current().items() if key != name})
+            for file in self._files:  # all that have it: else the next file's would appear in its place
+                if name in file.read():
+                    file.write({key: style for key, style in file.read().items() if key != name})
 
     def apply(self, positive: str, negative: str, names: Iterable[str]) -> tuple[str, str]:
         """Both prompts with the styles put in, in order."""
@@ -80,19 +83,35 @@ class StyleBook:
             negative = _merge(style.negative_prompt, negative)
         return positive, negative
 
-    def _current(self) -> dict[str, Style]:
+    def _current(self) -> Mapping[str, Style]:
         with self._lock:
-            try:
-                facts = self.path.stat()
-                stamp = (facts.st_mtime_ns, facts.st_size)
-                if stamp != self._stamp:
-                    self._styles = _read(self.path)
-                    self._stamp = stamp
-            except FileNotFoundError:
-                self._stamp, self._styles = None, {}
-            return self._styles
+            found: dict[str, Style] = {}
+            for file in self._files:
+                for name, style in file.read().items():
+                    found.setdefault(name, style)
+            return found
 
-    def _store(self, styles: dict[str, Style]) -> None:
+
+class _StylesFile:
+    """One styles.csv and what was last read of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp: tuple[int, int] | None = None
+        self._styles: dict[str, Style] = {}
+
+    def read(self) -> Mapping[str, Style]:
+        try:
+            facts = self.path.stat()
+            stamp = (facts.st_mtime_ns, facts.st_size)
+            if stamp != self._stamp:
+                self._styles = _read(self.path)
+                self._stamp = stamp
+        except FileNotFoundError:
+            self._stamp, self._styles = None, {}
+        return self._styles
+
+    def write(self, styles: Mapping[str, Style]) -> None:
         if self.path.exists():
             write_atomic(self.path.with_name(self.path.name + ".bak"), self.path.read_bytes())
         text = io.StringIO(newline="")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import platform
-import sys
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +10,7 @@ from fastapi import APIRouter
 from modules.api.models import ProgressQuestion
 from modules.api.services import Services
 from modules.core.errors import NotFoundError
-from modules.core.version import VERSION
+from modules.processing.sysinfo import system_report
 
 
 def routes(services: Services) -> APIRouter:
@@ -52,16 +50,8 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/sysinfo")
     def sysinfo() -> dict[str, Any]:
-        status = services.engine.status()
-        return {
-            "Version": VERSION,
-            "Platform": platform.platform(),
-            "Python": sys.version.split()[0],
-            "Device": status.device,
-            "Memory mode": status.mode,
-            "Checkpoint": status.model,
-            "Options": services.options.public_values(),
-        }
+        report = system_report(services.options, services.settings, services.paths.data)
+        return {**report, "Checkpoint": services.engine.status().model}
 
     return router
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
+from modules.core.frozen import refuse_frozen
 from modules.core.settings import setting_registry
 
 
@@ -44,8 +45,6 @@ def _check_allowed(services: Services, key: str) -> None:
         setting = setting_registry.get(key)
     except NotFoundError as error:
         raise UserError(error.message, hint=error.hint, field=key) from error
-    page = services.options.page
     if setting.scope == "admin":
         raise UserError(f"Setting {key} can only be changed on the machine itself.", field=key)
-    if page.freeze_settings or key in page.freeze_keys or setting.section in page.freeze_sections:
-        raise UserError(f"Setting {key} is frozen by the command line.", field=key)
+    refuse_frozen(services.options, key)

@@ -76,7 +76,11 @@ class ModelCatalog:
             known = _read_cache(store)
             seen: dict[str, dict[str, Any]] = {}
             folders = {"checkpoint": self.paths.checkpoints, "vae": self.paths.vaes, "embedding": self.paths.embeddings}
-            self._files = {kind: self._scan(kind, roots, known, seen) for kind, roots in folders.items()}
+            files = {kind: self._scan(kind, roots, known, seen) for kind, roots in folders.items()}
+            chosen = self.paths.vae_for_all
+            if chosen is not None and chosen.exists() and chosen not in [one.path for one in files["vae"]]:
+                files["vae"].append(self._one("vae", chosen, chosen.parent, known, seen))
+            self._files = files
             self._hash_version = -1
             if seen != known:
                 try:
@@ -100,6 +104,16 @@ class ModelCatalog:
     def find_vae(self, name: str) -> ModelFile:
         """As find_checkpoint, among the VAE files."""
         return _find(name, self.vaes(), "vae")
+
+    def vae_for_all(self) -> ModelFile | None:
+        """The VAE that --vae-path names; ModelError when it has gone since the start."""
+        chosen = self.paths.vae_for_all
+        if chosen is None:
+            return None
+        found = next((one for one in self.vaes() if one.path == chosen), None)
+        if found is None:
+            raise ModelError(f"{chosen.name}, the VAE of --vae-path, is gone.", hint="Put it back, or start without.")
+        return found
 
     def default(self, settings: Settings) -> ModelFile:
         """The checkpoint of the setting, else the first usable one that is not the embedded model, else that."""

@@ -25,10 +25,14 @@ VAE_FIRST = define(
 def choose_vae(checkpoint: ModelFile, wish: str | None, catalog: ModelCatalog, settings: Settings) -> ModelFile | None:
     """The separate VAE file for this checkpoint, or None for the one inside it.
 
-    A wish of the request that does not exist raises NotFoundError; a setting that does not is passed over.
+    The request's wish goes before the command line's --vae-path, and that before all settings. A wish that does not
+    exist raises NotFoundError; a setting that does not is passed over.
     """
     if wish is not None and wish.casefold() not in ("", "automatic"):
         return None if wish.casefold() == "none" else catalog.find_vae(wish)
+    for_all = catalog.vae_for_all()
+    if for_all is not None:
+        return for_all
     chosen = settings[VAE]
     automatic = chosen.casefold() in ("", "automatic") or bool(wish)
     if not automatic and settings[VAE_FIRST]:

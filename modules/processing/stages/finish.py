@@ -61,7 +61,7 @@ class Finisher:
         path = self._write(finished.image, self._name(picture, finished.index), papers, save=save)
         if complete:
             self._images.append(finished.image)
-            if save:
+            if save and self.settings[options.LAST_INFOTEXT]:
                 write_atomic(self.paths.params, infotext)
         self._tell(path, finished.image, picture, infotext, saved=save)
 
