@@ -94,6 +94,9 @@ CONDITIONING_CACHE_MB = define(
         maximum=16384,
     )
 )
+CHECKPOINTS_LIMIT = define(
+    Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
+)
 SAVE_INCOMPLETE = define(
     Setting("save_incomplete_images", False, "Save interrupted pictures", section="Saving images/grids")
 )
