@@ -44,6 +44,7 @@ HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 POLICY = b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'"
+FILES = "/gradio_api/file="  # Gradio shows HTML and SVG of --gradio-allowed-path as pages of this site
 REPLACED = frozenset(name for name, _ in HEADERS) | {b"server"}
 log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": body})
 
     def _headers(self, given: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        kept, policy = [], POLICY
+        kept, policy = [], POLICY + (b"; sandbox" if FILES in self._scope["path"] else b"")
         for name, value in given:
             key = name.lower()
             if key == b"content-security-policy":

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.core.options import parse_options, paths_from, read_logins
+from modules.core.errors import UserError
+from modules.core.options import Options, parse_options, paths_from, read_logins
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,9 @@ def test_only_listen_or_a_host_leaves_the_loopback() -> None:
     assert parse_options(["--server-name", "192.168.1.2"]).host == "192.168.1.2"
 
 
-@pytest.mark.parametrize("flags", [["--por", "1"], ["--apii"], ["--port", "70000"], ["--port", "x"], ["stray"]])
+@pytest.mark.parametrize(
+    "flags", [["--por", "1"], ["--apii"], ["--port", "70000"], ["--port", "x"], ["stray"], ["--loglevel", "loud"]]
+)
 def test_wrong_flags_end_the_program(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         parse_options(flags)
@@ -60,7 +63,8 @@ def test_a_login_that_cannot_be_is_refused_without_being_shown(text: str, capsys
 def test_secrets_and_paths_are_in_no_public_value(tmp_path: Path) -> None:
     flags = ["--api-auth", "ann:canary1", "--gradio-auth", "bob:canary2", "--data-dir", str(tmp_path / "canary3")]
     flags += ["--ckpt-dir", "/canary4", "--tls-keyfile", "/canary5", "--styles-file", "/canary6", "--ckpt", "/canary7"]
-    flags += ["--gradio-allowed-path", "/canary8", "--reproduce", "/canary9"]
+    flags += ["--gradio-allowed-path", "/canary8", "--reproduce", "/canary9", "--lora-dir", "/canaryA"]
+    flags += ["--tls-certfile", "/canaryB", "--vae-path", "/canaryC", "--ui-config-file", "/canaryD"]
     options = parse_options(flags)
     assert "canary" not in repr(options.public_values())
     assert "canary1" not in repr(options)
@@ -75,3 +79,57 @@ def test_folders_follow_the_flags(tmp_path: Path) -> None:
     assert [str(one) for one in paths.extra_checkpoints] == ["/a", "/b"]
     assert paths.vaes[0] == Path("/v")
     assert paths_from(parse_options(["--models-dir", "/m"])).models == Path("/m")
+
+
+@pytest.mark.parametrize(
+    ("flags", "mode"),
+    [
+        ([], None),
+        (["--no-half"], "fp32"),
+        (["--precision", "full"], "fp32"),
+        (["--precision", "half"], "fp16"),
+        (["--precision", "autocast"], None),
+    ],
+)
+def test_precision_by_its_old_names(flags: list[str], mode: str | None) -> None:
+    assert parse_options(flags).device.memory_mode == mode
+
+
+@pytest.mark.parametrize(
+    ("flags", "on_cpu", "told"),
+    [
+        ([], False, False),
+        (["--use-cpu"], True, False),
+        (["--use-cpu", "all"], True, False),
+        (["--use-cpu", "gfpgan", "sd"], True, False),
+        (["--use-cpu", "vae", "interrogate"], False, True),
+    ],
+)
+def test_only_the_whole_model_moves_to_the_cpu(flags: list[str], on_cpu: bool, told: bool) -> None:
+    options = parse_options(flags)
+    assert options.device.use_cpu == on_cpu
+    assert any("--use-cpu all" in note for note in options.notes) == told
+
+
+def test_a_server_for_tests_is_short_for_four_flags() -> None:
+    def groups(options: Options) -> tuple[object, ...]:
+        return options.network, options.access, options.mode, options.device, options.page, options.run, options.log
+
+    long = parse_options(["--api", "--no-browser", "--ckpt", "easel-mini"])
+    assert groups(parse_options(["--test-server"])) == groups(long)
+    assert parse_options(["--test-server", "--ckpt", "mine"]).run.checkpoint == "mine"
+
+
+def test_styles_files_are_named_or_found_by_pattern(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv", "notes.txt"):
+        (tmp_path / name).touch()
+    given = ["--styles-file", str(tmp_path / "new.csv"), "--styles-file", str(tmp_path / "*.csv")]
+    assert [one.name for one in paths_from(parse_options(given)).styles] == ["new.csv", "a.csv", "b.csv"]
+    assert paths_from(parse_options(["--data-dir", str(tmp_path)])).styles == (tmp_path / "styles.csv",)
+    with pytest.raises(UserError, match="--styles-file"):
+        paths_from(parse_options(["--styles-file", str(tmp_path / "*.ini")]))
+
+
+def test_a_vae_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--vae-path.*gone\.safetensors"):
+        paths_from(parse_options(["--vae-path", str(tmp_path / "gone.safetensors")]))

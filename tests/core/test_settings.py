@@ -75,3 +75,18 @@ def test_overrides_are_for_one_picture_and_never_for_the_owners_settings(number:
     assert settings[number] == 5
     with pytest.raises(UserError, match="secret_path"):
         settings.with_overrides({"secret_path": "/etc"})
+
+
+def test_what_the_command_line_forces_stays_and_what_it_begins_with_can_be_changed(
+    tmp_path: Path, number: Setting[int]
+) -> None:
+    path = tmp_path / "config.json"
+    Settings(path).update({"number": 2, "colour": "red"})
+    settings = Settings(path, forced={"number": 9}, initial={"colour": "green"})
+    assert settings.all() == {"secret_path": "x", "colour": "green", "number": 9}
+    assert settings.with_overrides({"colour": "red", "number": 3}).all()["colour"] == "red"
+    settings.update({"number": 4})
+    assert settings.all() == {"secret_path": "x", "colour": "green", "number": 9}
+    settings.update({"colour": "red"})
+    assert settings.all() == {"secret_path": "x", "colour": "red", "number": 9}
+    assert json.loads(path.read_text()) == {"colour": "red", "number": 4}

@@ -114,3 +114,38 @@ def test_a_double_press_is_one_job(services: Any) -> None:
     first = services.queue.submit("generate", {}, id="a" * 32)
     assert services.queue.submit("generate", {}, id="a" * 32) is first
     services.queue.cancel(first.id)
+
+
+def page_with(tmp_path: Path, *flags: str) -> tuple[TestClient, Any]:
+    import dataclasses
+
+    from modules.core.options import parse_options
+
+    made = fakes()
+    services = dataclasses.replace(made.fake_services(tmp_path, 0.005), options=parse_options(flags))
+    return TestClient(made.fake_app(services), client=("127.0.0.1", 5000)), services
+
+
+def test_what_the_command_line_says_of_the_page_holds(tmp_path: Path) -> None:
+    allowed, secret = tmp_path / "allowed", tmp_path / "secret"
+    for folder in (allowed, secret):
+        folder.mkdir()
+        (folder / "note.html").write_text("<script>1</script>")
+    flags = ["--gradio-allowed-path", str(allowed), "--hide-ui-dir-config"]
+    client, services = page_with(tmp_path, *flags, "--freeze-settings-in-sections", "User interface,Stable Diffusion")
+    shown = client.get(f"/gradio_api/file={allowed / 'note.html'}")
+    assert shown.text == "<script>1</script>"
+    assert client.get(f"/gradio_api/file={secret / 'note.html'}").status_code == 403
+    keys = {one["key"] for one in client.get("/easel/settings").json()}
+    assert "jpeg_quality" in keys
+    assert not [key for key in keys if key.startswith("outdir")]
+    reply = client.post("/easel/settings", json={"changes": {"jpeg_quality": 70, "gradio_theme_mode": "dark"}})
+    assert reply.status_code == 422
+    assert "gradio_theme_mode" in reply.json()["error"]
+    assert services.settings.get("jpeg_quality") == 80
+    assert client.post("/easel/models/choose", json={"title": "landscapes"}).status_code == 422
+    assert client.post("/easel/settings", json={"changes": {"jpeg_quality": 70}}).json()["values"]["jpeg_quality"] == 70
+
+
+def test_folders_are_settings_like_others_by_default(client: TestClient) -> None:
+    assert "outdir_samples" in {one["key"] for one in client.get("/easel/settings").json()}

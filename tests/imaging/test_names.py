@@ -139,6 +139,20 @@ def test_every_name_is_safe(prompt: str, pattern: str):
         part.encode("utf-8")
 
 
+def test_names_for_unix_only_keep_what_windows_refuses():
+    name = 'who? "me": *all*'
+    assert render_pattern("[prompt_spaces]", NameContext(prompt=name, unix=True)) == name
+    assert render_pattern("[prompt_spaces]", NameContext(prompt=name)) == "who_ _me__ _all_"
+    assert safe_part("con", unix=True) == "con"
+    assert render_pattern("[prompt_spaces]/x", NameContext(prompt="../a\0b\n", unix=True)) == ".._ab_/x"
+
+
+@given(st.text(), st.integers(1, 40))
+def test_a_name_is_no_longer_than_asked(prompt: str, limit: int):
+    name = render_pattern("a[prompt]b[prompt]/[prompt]", NameContext(prompt=prompt, max_part=limit, unix=True))
+    assert all(len(part) <= limit for part in name.split("/"))
+
+
 @given(st.text(), st.integers(0, 50))
 def test_cut_keeps_whole_characters(text: str, limit: int):
     cut = cut_bytes(text, limit)

@@ -146,3 +146,12 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="could not be saved"):
         save(tmp_path / "file")
+
+
+def test_the_settings_on_names_reach_the_file(tmp_path: Path):
+    name = NameContext(seed=5, prompt="is it? a very long prompt")
+    values = {"samples_filename_pattern": "[prompt_spaces]", "save_to_dirs": False}
+    values |= {"filenames_max_length": 8, "unix_filenames_sanitization": True}
+    options = SaveOptions.from_settings(Settings(None, values))
+    path = save_picture(picture(), tmp_path, name=name, papers=PAPERS, options=options)
+    assert path.name == ("00000-is it_ a.png" if os.name == "nt" else "00000-is it? a.png")

@@ -219,7 +219,12 @@ def test_saved_pictures_and_their_grid_lie_in_outputs(engine):
         assert engine.paths.outputs in Path(one.path).parents
         assert one.saved
     assert Image.open(pictures[0].path).size == (128, 128)
-    assert (engine.paths.data / "params.txt").read_text("utf-8") == pictures[-1].infotext
+    last = engine.paths.data / "params.txt"
+    assert last.read_text("utf-8") == pictures[-1].infotext
+    last.unlink()
+    engine.settings.update({"write_params_txt": False})
+    engine.run(change(BASE, after={"save": True}))
+    assert not last.exists()
 
 
 def test_a_grid_of_one_and_a_grid_not_shown_are_settings(engine):
@@ -236,3 +241,12 @@ def test_models_are_named_without_torch_objects_in_the_plan(engine):
     plan = engine.resolve(change(BASE, model=dataclasses.asdict(ModelChoice(checkpoint="tiny"))))
     assert plan.model.checkpoint.stem == "tiny"
     assert plan.sampling.schedule == "Automatic"
+
+
+def test_prompts_are_logged_only_when_asked(engine, caplog):
+    caplog.set_level("INFO")
+    engine.run(BASE)
+    assert "[cat|dog]" not in caplog.text
+    engine.settings.update({"enable_console_prompts": True})
+    engine.run(BASE)
+    assert "Prompt: a (red:1.3) apple, [cat|dog]\nNegative prompt: blurry" in caplog.text

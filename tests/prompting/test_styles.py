@@ -78,3 +78,19 @@ def test_what_could_not_be_read_again_is_refused(book: StyleBook, style: Style) 
     with pytest.raises(UserError):
         book.save(style)
     assert book.path.read_bytes() == before
+
+
+def test_several_files_are_one_book_and_each_style_is_changed_where_it_stands(tmp_path: Path) -> None:
+    mine, ours = StyleBook(tmp_path / "mine.csv"), StyleBook(tmp_path / "ours.csv")
+    mine.save("Ink", "my ink")
+    ours.save("Ink", "our ink")
+    ours.save("Oil", "oil")
+    book = StyleBook(mine.path, ours.path, mine.path)
+    assert book.names() == ["Ink", "Oil"]
+    assert book.get("Ink").prompt == "my ink"
+    book.save("Oil", "thick oil")
+    book.save("New", "new")
+    assert mine.names() == ["Ink", "New"]
+    assert (ours.get("Oil").prompt, ours.get("Ink").prompt) == ("thick oil", "our ink")
+    book.delete("Ink")
+    assert book.names() == ["New", "Oil"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from modules.core.errors import NotFoundError
+from modules.core.errors import ModelError, NotFoundError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.processing.models.catalog import ModelCatalog
@@ -99,6 +99,30 @@ def test_the_vae_whose_name_starts_with_the_checkpoints_is_taken(tmp_path: Path)
     assert chosen(None, sd_vae="another.safetensors") == "another.safetensors"
     assert chosen("None", sd_vae="another.safetensors") is None
     assert chosen("Automatic", sd_vae="another.safetensors") == "good.vae.safetensors"
+
+
+def test_the_command_lines_vae_goes_before_settings_but_not_before_a_request(tmp_path: Path) -> None:
+    path = _checkpoint(tmp_path, "good.safetensors")
+    elsewhere = tmp_path / "elsewhere" / "fine.safetensors"
+    elsewhere.parent.mkdir()
+    for name in (elsewhere, path.with_name("good.vae.safetensors")):
+        save_file({"decoder.conv_in.weight": torch.zeros(1)}, name)
+    paths = Paths(data=tmp_path, models=tmp_path / "models", vae_for_all=elsewhere)
+    catalog = ModelCatalog(paths, HashCache(tmp_path / "cache"))
+    file = catalog.find_checkpoint("good")
+
+    def chosen(wish: str | None, **values: object) -> Path | None:
+        found = choose_vae(file, wish, catalog, Settings(None, values))
+        return found and found.path
+
+    assert chosen(None) == elsewhere
+    assert chosen(None, sd_vae="None") == elsewhere
+    assert chosen("None") is None
+    assert chosen("fine.safetensors") == elsewhere  # as a picture made with it names it
+    elsewhere.unlink()
+    catalog.refresh()
+    with pytest.raises(ModelError, match="--vae-path"):
+        chosen(None)
 
 
 def test_ten_thousand_files_list_within_two_seconds_once_known(tmp_path: Path) -> None:
