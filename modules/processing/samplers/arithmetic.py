@@ -23,6 +23,11 @@ def ancestral(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Ten
     return (following**2 - up**2) ** 0.5, up
 
 
+def toward(denoised: Tensor, x: Tensor, sigma: Tensor, following: Tensor) -> Tensor:
+    """x at noise level `following`: the exact step of the flow if the network said `denoised` all the way."""
+    return following / sigma * x + (1 - following / sigma) * denoised
+
+
 @dataclass(frozen=True)
 class Churn:
     """Noise added before a step, Algorithm 2 of arXiv:2206.00364. tmax 0: no upper end."""

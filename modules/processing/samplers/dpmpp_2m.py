@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modules.processing.samplers import Denoiser, NoiseSource, OnStep, register_sampler
+from modules.processing.samplers.arithmetic import toward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ def dpmpp_2m(denoiser: Denoiser, x: Tensor, sigmas: Tensor, *, noise: NoiseSourc
         if old is not None and following > 0:
             r = (sigmas[i - 1] / sigma).log() / (sigma / following).log()
             target = (1 + 1 / (2 * r)) * denoised - 1 / (2 * r) * old
-        x = following / sigma * x + (1 - following / sigma) * target
+        x = toward(target, x, sigma, following)
         old = denoised
         on_step(i, x, sigma, denoised)
     return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modules.processing.samplers import Denoiser, NoiseSource, OnStep, register_sampler
-from modules.processing.samplers.arithmetic import ancestral
+from modules.processing.samplers.arithmetic import ancestral, toward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +38,9 @@ def dpmpp_2s_a(
         target = denoised
         if down > 0:
             middle = (sigma * down) ** 0.5
-            halfway = middle / sigma * x + (1 - middle / sigma) * denoised
+            halfway = toward(denoised, x, sigma, middle)
             target = denoiser(halfway, middle)
-        x = down / sigma * x + (1 - down / sigma) * target
+        x = toward(target, x, sigma, down)
         if up > 0:
             x = x + noise.normal() * s_noise * up
         on_step(i, x, sigma, denoised)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modules.processing.samplers import Denoiser, NoiseSource, OnStep, register_sampler
-from modules.processing.samplers.arithmetic import ancestral, brownian_between
+from modules.processing.samplers.arithmetic import ancestral, brownian_between, toward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,12 +38,12 @@ def dpmpp_sde(
         if following > 0:
             middle = (sigma * following) ** 0.5
             down, up = ancestral(sigma, middle, eta)
-            halfway = down / sigma * x + (1 - down / sigma) * denoised
+            halfway = toward(denoised, x, sigma, down)
             if eta > 0:
                 halfway = halfway + path(sigma, middle) * s_noise * up
             target = denoiser(halfway, middle)  # r = 1/2: all of the weight is on the midpoint
             down, up = ancestral(sigma, following, eta)
-            x = down / sigma * x + (1 - down / sigma) * target
+            x = toward(target, x, sigma, down)
             if eta > 0:
                 x = x + path(sigma, following) * s_noise * up
         else:
