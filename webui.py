@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Server
 
-    from modules.api.services import Services
+    from modules.api.control import ServerControl
+    from modules.jobs.queue import JobQueue
     from modules.processing.engine import Engine
 
 log = logging.getLogger("easel")
@@ -59,71 +60,75 @@ def serve(options: Options) -> int:
     """Answer the page and the API until stopped; start anew where a request asked for it."""
     startup = StartupLog(told=options.log.startup)
     from modules.api.call_log import CallLog
-    from modules.api.control import restart_program
+    from modules.api.control import ServerControl, restart_program
     from modules.api.edge import Edge, edge_policy, login_for_listening
     from modules.api.serve import bind, open_browser_when_up, server_for, url_of
 
     startup.done("importing the server")
     paths = paths_from(options)
     prepare_folders(paths)
-    settings, engine = make_engine(options, paths)
+    engine = make_engine(options, paths)
     startup.done("settings and engine")
     with bind(options) as sock:
-        services = make_services(engine, settings, paths, options)
+        queue = make_queue(engine, options)
         startup.done("queue")
-        app = make_app(services)
+        control = ServerControl()
+        app = application(engine, queue, options, control)
         startup.done("page" if not options.mode.nowebui else "API")
         login = login_for_listening(options)
         edge = Edge(app, edge_policy(options, sock.getsockname()[1], login=login))
         server = server_for(CallLog(edge) if options.log.api_calls else edge, options)
-        services.control.attach(server)
+        control.attach(server)
         url = url_of(options, sock)
         print(f"Easel is at {url}", flush=True)
         if login is not None:
             print(f"Login for other machines: {login[0]} / {login[1]}", flush=True)
         if options.mode.browser and not options.mode.nowebui:
             open_browser_when_up(server, url)
-        warmer = threading.Thread(target=warm_up, args=(services, startup), name="warm-up", daemon=True)
+        warming = (engine, queue, options, startup)
+        threading.Thread(target=warm_up, args=warming, name="warm-up", daemon=True).start()
         stop_on_signals(server)
-        warmer.start()
         try:
             server.run(sockets=[sock])
         finally:
-            services.queue.stop(timeout_s=10)
-    if services.control.restart:
+            queue.stop(timeout_s=10)
+    if control.restart:
         restart_program()
     return 0
 
 
-def make_services(engine: Engine, settings: Settings, paths: Paths, options: Options) -> Services:
-    """The engine and a queue over it, as the API and the page know them."""
-    from modules.api.services import Services
+def make_queue(engine: Engine, options: Options) -> JobQueue:
+    """The queue that was left behind at the last stop, or a new one. Nothing runs before its start()."""
     from modules.jobs.generate import make_generate_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
 
     limit = options.run.queue_limit or 10_000
     handlers = {"generate": make_generate_handler(engine)}
-    queue = JobQueue(JobStore(paths.database), handlers, limit=limit, settings=settings)
-    return Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options)
+    return JobQueue(JobStore(engine.paths.database), handlers, limit=limit, settings=engine.settings)
 
 
-def make_app(services: Services) -> FastAPI:
-    """The API, and the page unless --nowebui."""
+def application(engine: Engine, queue: JobQueue, options: Options, control: ServerControl | None = None) -> FastAPI:
+    """All that answers, without the edge around it: the API, and the page unless --nowebui."""
     from modules.api.app import build_app
+    from modules.api.control import ServerControl
+    from modules.api.services import Services
 
+    settings, paths = engine.settings, engine.paths
+    services = Services(
+        engine=engine,
+        queue=queue,
+        settings=settings,
+        paths=paths,
+        options=options,
+        control=control or ServerControl(),
+    )
     app = build_app(services)
-    if not services.options.mode.nowebui:
+    if not options.mode.nowebui:
         from modules.gradio_ui.app import build_ui, mount
         from modules.gradio_ui.services import UiServices
 
-        page = UiServices(
-            engine=services.engine,
-            queue=services.queue,
-            settings=services.settings,
-            paths=services.paths,
-            options=services.options,
-        )
+        page = UiServices(engine=engine, queue=queue, settings=settings, paths=paths, options=options)
         mount(app, build_ui(page), page)
     return app
 
@@ -155,25 +160,24 @@ def _told(values: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def make_engine(options: Options, paths: Paths) -> tuple[Settings, Engine]:
-    """Settings and engine, told what the command line says about devices."""
+def make_engine(options: Options, paths: Paths) -> Engine:
+    """The engine and its settings, told what the command line says about devices."""
     from modules.processing.engine import Engine
     from modules.processing.memory.device import use_device
 
     settings = make_settings(options, paths.config)
     device = options.device.device_id
     use_device("cpu" if options.device.use_cpu else f"cuda:{device}" if device else "auto")
-    engine = Engine(paths, settings, allow_pickle=options.access.allow_pickle, hashing=options.run.hashing)
-    return settings, engine
+    return Engine(paths, settings, allow_pickle=options.access.allow_pickle, hashing=options.run.hashing)
 
 
-def warm_up(services: Services, startup: StartupLog) -> None:
+def warm_up(engine: Engine, queue: JobQueue, options: Options, startup: StartupLog) -> None:
     """Load the model, then let the worker take jobs; the page is answered meanwhile."""
-    if services.options.run.preload_model:
-        services.engine.preload()
+    if options.run.preload_model:
+        engine.preload()
         startup.done("model")
-    services.queue.start()
-    services.engine.catalog.start_hashing()
+    queue.start()
+    engine.catalog.start_hashing()
 
 
 def stop_on_signals(server: Server) -> None:
@@ -197,7 +201,7 @@ def dump_sysinfo(options: Options) -> int:
     from modules.processing.sysinfo import system_report
 
     paths = paths_from(options)
-    settings, _ = make_engine(options, paths)
+    settings = make_engine(options, paths).settings
     target = paths.data / time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
     write_atomic(target, json.dumps(system_report(options, settings, paths.data), indent=2) + "\n")
     print(f"The system report is in {target}")
@@ -209,7 +213,7 @@ def reproduce_picture(options: Options) -> int:
     from modules.processing.reproduce import reproduce
 
     assert options.mode.reproduce is not None
-    _, engine = make_engine(options, paths_from(options))
+    engine = make_engine(options, paths_from(options))
     answer = reproduce(engine, options.mode.reproduce)
     print(f"{options.mode.reproduce.name}: {answer}\nMade again as {answer.path}")
     return 0 if answer.identical else 1

@@ -1,7 +1,4 @@
-"""The HTTP API as one FastAPI app: every file in routes/ adds a router by existing.
-
-Without --api (or --nowebui) only the routes of routes/internal.py are there.
-"""
+"""The HTTP API as one FastAPI app: every file in routes/ adds a router by existing."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.version import VERSION
 from modules.jobs.job import QueueFullError
 
-INTERNAL = "internal"
+ALWAYS = ("internal",)  # route files that the page needs too
 THREADS = 256  # a blocking txt2img call holds one; progress and interrupt must still find another
 
 
@@ -50,20 +47,19 @@ def plain(value: Any) -> Any:
 
 
 def build_app(services: Services) -> FastAPI:
-    """All routes of the API, /internal/ping among them, without the edge (modules.api.edge), which goes outermost."""
+    """The routes of the API (of /internal alone without --api), without the edge, which goes outermost."""
     api = services.options.mode.api
     app = FastAPI(
         title="Easel",
         version=VERSION,
         default_response_class=SafeJSON,
         lifespan=_more_threads,
-        openapi_url="/openapi.json" if api else None,  # without it there is no /docs either
+        openapi_url="/openapi.json" if api else None,
     )
     for found in sorted(pkgutil.iter_modules(routes.__path__), key=lambda one: one.name):
-        if not api and found.name != INTERNAL:
-            continue
-        module = importlib.import_module(f"{routes.__name__}.{found.name}")
-        app.include_router(module.routes(services))
+        if api or found.name in ALWAYS:
+            module = importlib.import_module(f"{routes.__name__}.{found.name}")
+            app.include_router(module.routes(services))
     app.add_exception_handler(EaselError, _easel_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

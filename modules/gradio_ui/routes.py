@@ -25,6 +25,7 @@ from modules.gradio_ui.job_view import content_type, job_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
+from modules.imaging.saving import PATHS
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
@@ -173,7 +174,8 @@ def clear(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def get_settings(services: UiServices, request: Request, body: bytes) -> Any:
-    return settings_json(services.settings, folders=not services.options.page.hide_ui_dir_config)
+    found = settings_json(services.settings)
+    return [one for one in found if one["section"] != PATHS] if services.options.page.hide_ui_dir_config else found
 
 
 def put_settings(services: UiServices, request: Request, body: bytes) -> Any:

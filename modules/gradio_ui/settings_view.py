@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from modules.core.settings import Setting, Settings, setting_registry
-from modules.imaging.saving import PATHS
 
 
-def settings_json(settings: Settings, *, folders: bool = True) -> list[dict[str, Any]]:
-    """All settings; without `folders`, all but those that say where files go."""
-    shown = [one for one in setting_registry if folders or one.section != PATHS]
-    return [setting_json(one, settings) for one in shown]
+def settings_json(settings: Settings) -> list[dict[str, Any]]:
+    return [setting_json(one, settings) for one in setting_registry]
 
 
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:

@@ -94,9 +94,6 @@ CONDITIONING_CACHE_MB = define(
         maximum=16384,
     )
 )
-CHECKPOINTS_LIMIT = define(
-    Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
-)
 SAVE_INCOMPLETE = define(
     Setting("save_incomplete_images", False, "Save interrupted pictures", section="Saving images/grids")
 )
@@ -160,4 +157,7 @@ PREVIEW_METHOD = define(
         choices=("Approx cheap", "TAESD", "Full"),
         hint="Approx cheap costs nothing; TAESD needs its file in models/VAE-approx; Full decodes every preview.",
     )
+)
+CHECKPOINTS_LIMIT = define(
+    Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
 )

@@ -63,6 +63,12 @@ def test_own_names_pass(host: str) -> None:
     assert call(make()[0], "GET", host=host).status_code == 200
 
 
+def test_files_of_gradio_cannot_run_as_pages_of_this_site() -> None:
+    edge, _ = make()
+    assert "sandbox" in call(edge, "GET", "/gradio_api/file=/allowed/page.html").headers["content-security-policy"]
+    assert "sandbox" not in call(edge, "GET", "/").headers["content-security-policy"]
+
+
 def test_a_forwarded_host_changes_nothing() -> None:
     assert call(make()[0], "GET", host="evil.com", headers={"x-forwarded-host": "127.0.0.1:7860"}).status_code == 421
 
@@ -201,9 +207,3 @@ def test_a_websocket_is_judged_like_a_request() -> None:
 
 def test_uvicorn_tells_no_version() -> None:
     assert server_for(make()[0], parse_options([])).config.server_header is False
-
-
-def test_files_of_gradio_cannot_run_as_pages_of_this_site() -> None:
-    edge, _ = make()
-    assert "sandbox" in call(edge, "GET", "/gradio_api/file=/allowed/page.html").headers["content-security-policy"]
-    assert "sandbox" not in call(edge, "GET", "/").headers["content-security-policy"]

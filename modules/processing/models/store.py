@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 
 from modules.core.settings import Settings
+from modules.processing import options
 from modules.processing.memory import memory_modes, select_device
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.loader import LoadedModel, load_checkpoint
-from modules.processing.options import CHECKPOINTS_LIMIT
 
 Listener = Callable[[str, str], None]  # ("loading" | "ready" | "unloaded", title)
 
@@ -37,7 +37,7 @@ class ModelStore:
             if key in self._models:
                 self._models.move_to_end(key)
                 return self._models[key]
-            self._shrink(self._settings[CHECKPOINTS_LIMIT] - 1)
+            self._shrink(self._settings[options.CHECKPOINTS_LIMIT] - 1)
             self._tell("loading", file.title)
             device = select_device()
             model = load_checkpoint(
