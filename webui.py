@@ -102,9 +102,10 @@ def make_queue(engine: Engine, options: Options) -> JobQueue:
     from modules.jobs.generate import make_generate_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
+    from modules.jobs.train import make_train_handler
 
     limit = options.run.queue_limit or 10_000
-    handlers = {"generate": make_generate_handler(engine)}
+    handlers = {"generate": make_generate_handler(engine), "train": make_train_handler(engine.paths)}
     return JobQueue(JobStore(engine.paths.database), handlers, limit=limit, settings=engine.settings)
 
 
