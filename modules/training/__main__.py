@@ -14,6 +14,7 @@ import torch
 from modules.core.errors import EaselError
 from modules.training.config import Config, read_config
 from modules.training.datasets import fluent_emoji
+from modules.training.datasets.folder import PictureFolder
 from modules.training.loop import Method, train
 
 
@@ -38,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def make_method(config: Config) -> Method:
+    if config.data.kind == "folder":
+        from modules.training.methods.latent_diffusion import LatentDiffusion
+
+        return LatentDiffusion(config, PictureFolder(config.data))
     pictures = fluent_emoji.load(Path(config.data.folder).expanduser(), config.data.size)
     if config.method == "autoencoder":
         from modules.training.methods.autoencoder import Autoencoder
