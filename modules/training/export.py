@@ -39,6 +39,7 @@ def make_scheduler(settings: Diffusion, process: NoiseProcess) -> DDIMScheduler 
             prediction_type=settings.prediction,
             use_flow_sigmas=True,
             flow_shift=1.0,
+            steps_offset=1,
         )
     return DDIMScheduler(
         num_train_timesteps=TIMESTEPS,

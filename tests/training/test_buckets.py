@@ -59,3 +59,10 @@ def test_rows_number_the_members_of_a_bucket() -> None:
     draws = BucketDraws([(64, 64), (32, 128), (64, 64)], np.ones(3))
     for item in range(3):
         assert draws.members[draws.bucket_of[item]][draws.row_of[item]] == item
+
+
+def test_set_of_one_size_is_drawn_without_drawing_a_bucket() -> None:
+    weights = np.array([0.2, 0.0, 0.5, 0.3])
+    draws = BucketDraws([(64, 64)] * 4, weights)
+    wanted = np.random.default_rng(4).choice(4, 100, p=weights)
+    np.testing.assert_array_equal(draws.draw(100, np.random.default_rng(4)), wanted)

@@ -143,8 +143,9 @@ def _popular_labels() -> frozenset[str]:
 
 
 def _key(hexcode: str) -> str:
-    """File names pad to four digits, drop or keep FE0F and join by - or _ as they please."""
-    return "-".join(part.lstrip("0") for part in hexcode.lower().replace("_", "-").split("-") if part != "fe0f")
+    """File names pad to four digits, drop or keep FE0F and the end of a tag, and join by - or _ as they please."""
+    parts = hexcode.lower().replace("_", "-").split("-")
+    return "-".join(part.lstrip("0") for part in parts if part not in ("fe0f", "e007f"))
 
 
 def _open(tar: tarfile.TarFile, name: str):

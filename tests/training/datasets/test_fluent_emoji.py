@@ -28,4 +28,4 @@ def test_variants_come_after_all_others_and_say_of_what() -> None:
 
 def test_file_names_and_codes_meet() -> None:
     assert _key("0023-fe0f-20e3") == _key("23-20E3")
-    assert _key("1f3f4-e0067_e0062_e007f") == _key("1F3F4-E0067-E0062-E007F")
+    assert _key("1f3f4-e0067_e0062") == _key("1F3F4-E0067-E0062-E007F")
