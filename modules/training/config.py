@@ -200,13 +200,13 @@ def _check_autoencoder(config: Config) -> None:
 
 def _check_diffusion(config: Config) -> None:
     diffusion = config.diffusion
+    _check_schedule(diffusion)
     if len(diffusion.attention) != len(diffusion.channels):
         raise UserError("diffusion.attention needs one value per level of channels.", field="diffusion.attention")
     if any(width % diffusion.norm_groups for width in diffusion.channels):
         raise UserError("diffusion.channels must be multiples of norm_groups.", field="diffusion.channels")
     if not diffusion.autoencoder:
         raise UserError("diffusion.autoencoder is empty.", hint="Name the folder of a finished autoencoder.")
-    _check_schedule(diffusion)
 
 
 def _check_schedule(diffusion: Diffusion) -> None:

@@ -45,12 +45,14 @@ class LatentDiffusion:
     A PictureSet stands for the scenes that the config has drawn of it.
     """
 
+    opponent = None
+
     def __init__(self, config: Config, data: PictureSet | Source) -> None:
         self.config = config
         settings, device, seed = config.diffusion, config.run.device, config.run.seed
         self.source = EmojiScenes(data, config.data, seed) if isinstance(data, PictureSet) else data
         self.draws = BucketDraws(self.source.sizes, self.source.weights)
-        self.vae = AutoencoderKL.from_pretrained(Path(settings.autoencoder).expanduser()).to(device).eval()
+        self.vae = _load_autoencoder(Path(settings.autoencoder).expanduser()).to(device).eval()
         _check_sizes(self.draws.buckets, self.vae)
         folder = Path(config.run.folder).expanduser()
         self.latents, latent_std = self._scaled_latents(folder / "latents")
@@ -86,7 +88,7 @@ class LatentDiffusion:
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         run, settings = self.config.run, self.config.diffusion
-        draws = numpy_generator(run.seed, "batch", step)
+        draws = numpy_generator(generator.initial_seed(), "batch")
         items = self.draws.draw(run.batch_size, draws)
         captions = [self.source.caption(int(item), draws) for item in items]
         dropped = draws.random(run.batch_size) < settings.condition_dropout
@@ -171,6 +173,17 @@ class LatentDiffusion:
         generator = numpy_generator(self.config.run.seed, "tokenizer")
         items = [item for item in range(len(self.source.sizes)) for _ in range(CAPTIONS_PER_ITEM)]
         return [self.source.caption(item, generator) for item in items]
+
+
+def _load_autoencoder(folder: Path) -> AutoencoderKL:
+    kind = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
+    if kind != "AutoencoderKL":
+        raise UserError(
+            f"{folder} holds a {kind}; Stable Diffusion's classes paint with an AutoencoderKL only.",
+            hint='Train stage 1 with autoencoder.kind "kl".',
+            field="diffusion.autoencoder",
+        )
+    return AutoencoderKL.from_pretrained(folder)
 
 
 def _tell_end(process: noise.NoiseProcess, latent_std: float) -> None:

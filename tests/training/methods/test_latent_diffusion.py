@@ -172,6 +172,15 @@ def test_run_goes_on_at_a_larger_size(diffusion_config: Config, pictures: Pictur
     assert (tmp_path / "run" / "states" / "step-0000004").is_dir()
 
 
+def test_autoencoder_of_another_class_is_refused(
+    diffusion_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    about = tmp_path / "autoencoder" / "config.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "_class_name": "VQModel"}))
+    with pytest.raises(UserError, match="VQModel"):
+        LatentDiffusion(diffusion_config, pictures)
+
+
 def test_size_that_the_autoencoder_cannot_take_is_refused(diffusion_config: Config, pictures: PictureSet) -> None:
     odd = PictureSet(pictures.subjects, np.ascontiguousarray(pictures.pictures[:, :30, :30]))
     with pytest.raises(UserError, match="30x30"):
