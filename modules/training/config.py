@@ -14,7 +14,8 @@ import tomlkit.exceptions
 from modules.core.errors import UserError
 
 Precision = Literal["fp32", "bf16"]
-Prediction = Literal["v_prediction", "epsilon"]
+Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
+Schedule = Literal["scaled_linear", "cosine", "snr_adapted"]
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,16 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Data:
-    """`popular_share` of the draws come from the popular subjects, `plain_share` show one subject centred on white."""
+    """`popular_share` of the draws come from the popular subjects, `plain_share` show one subject centred on white.
+
+    With kind "folder" pictures with captions are cut to buckets of about size * size pixels; with "fluent_emoji"
+    every picture has size * size. A run may be continued with another `size`: small pictures first, then larger ones.
+    """
 
     folder: str
+    kind: Literal["fluent_emoji", "folder"] = "fluent_emoji"
     size: int = 128
+    flips: bool = False  # mirrored pictures too, where neither label nor caption tells left from right or of writing
     popular_share: float = 0.9
     focus: tuple[str, ...] = ()  # labels to count as the popular ones when drawing; empty: those marked in the set
     plain_share: float = 0.5
@@ -68,6 +75,11 @@ class Data:
     blends: int = 0  # scenes of a popular subject on a gradient of two colours
     placed: int = 0  # scenes of a popular subject at half size, somewhere
     pairs: int = 0  # scenes of two popular subjects side by side
+    variants_share: float = 0.0  # of the draws: skin tones, flags, families (built with --variants)
+    bucket_step: int = 64  # folder: sides of buckets are multiples of it
+    bucket_ratio: float = 2.0  # folder: the longest side of a bucket by its shortest, at most
+    crops: int = 1  # folder: cuts of each picture; the first is in the middle, the others at random
+    size_words: bool = False  # folder: captions may end in "low resolution", "high resolution", "cropped"
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,10 @@ class Diffusion:
     """The U-Net, the text encoder and the noise schedule. `autoencoder` is a finished stage 1 folder.
 
     `start_from` is a finished stage 2 folder whose weights to begin with; `channels` may have one level more outside.
+
+    Schedules: "scaled_linear" is Stable Diffusion's; "snr_adapted" is that with the beta_end for which the measured
+    latents end at `terminal_snr_db`; "cosine" has no betas to choose. "flow_prediction" is rectified flow, which has a
+    straight schedule of its own.
     """
 
     autoencoder: str = ""
@@ -106,8 +122,12 @@ class Diffusion:
     vocabulary: int = 8192
     pooled_text: bool = False  # pool the text into the time embedding too: small models obey it far sooner
     prediction: Prediction = "v_prediction"
+    schedule: Schedule = "scaled_linear"
     beta_start: float = 0.0015
     beta_end: float = 0.0155
+    terminal_snr_db: float = -20.0  # of snr_adapted
+    zero_terminal_snr: bool = False  # end in pure noise (arXiv:2305.08891)
+    noise_offset: float = 0.0  # deviation of a constant per picture and channel in the noise; 0.05 to 0.1 is usual
     condition_dropout: float = 0.1
     min_snr: float = 0.0  # gamma of arXiv:2303.09556; 0 weighs all timesteps alike
     sample_prompts: tuple[str, ...] = ()
@@ -159,6 +179,7 @@ def dump_config(config: Config) -> str:
 def check(config: Config) -> None:
     """UserError for a combination that cannot be trained."""
     _check_run(config)
+    _check_data(config.data)
     if config.method == "autoencoder":
         _check_autoencoder(config)
     else:
@@ -174,6 +195,8 @@ def _check_run(config: Config) -> None:
 
 def _check_autoencoder(config: Config) -> None:
     auto = config.autoencoder
+    if config.data.kind == "folder":
+        raise UserError("The autoencoder learns from the emoji set only.", field="data.kind")
     factor = 2 ** (len(auto.channels) - 1)
     if auto.crop % factor or auto.crop > config.data.size:
         raise UserError(
@@ -187,6 +210,7 @@ def _check_autoencoder(config: Config) -> None:
 
 def _check_diffusion(config: Config) -> None:
     diffusion = config.diffusion
+    _check_schedule(diffusion)
     if len(diffusion.attention) != len(diffusion.channels):
         raise UserError("diffusion.attention needs one value per level of channels.", field="diffusion.attention")
     if any(width % diffusion.norm_groups for width in diffusion.channels):
@@ -196,6 +220,54 @@ def _check_diffusion(config: Config) -> None:
             "diffusion.autoencoder is empty.",
             hint="Name the folder of a finished autoencoder.",
             field="diffusion.autoencoder",
+        )
+
+
+def _check_schedule(diffusion: Diffusion) -> None:
+    if not 0 < diffusion.beta_start <= diffusion.beta_end < 1:
+        raise UserError(
+            f"diffusion.beta_start {diffusion.beta_start:g} and beta_end {diffusion.beta_end:g} are no schedule.",
+            hint="They must rise between 0 and 1.",
+            field="diffusion.beta_start",
+        )
+    if diffusion.prediction == "epsilon" and (diffusion.zero_terminal_snr or diffusion.schedule == "cosine"):
+        raise UserError(
+            "epsilon says nothing of the picture where zero_terminal_snr or the cosine schedule ends, in pure noise.",
+            hint="Use diffusion.prediction v_prediction.",
+            field="diffusion.prediction",
+        )
+    if diffusion.zero_terminal_snr and (diffusion.noise_offset or diffusion.schedule == "snr_adapted"):
+        raise UserError(
+            "diffusion.zero_terminal_snr ends in pure noise and goes with neither noise_offset nor snr_adapted.",
+            hint="Choose one of the three.",
+            field="diffusion.zero_terminal_snr",
+        )
+    other = diffusion.schedule != "scaled_linear" or diffusion.zero_terminal_snr
+    if diffusion.prediction == "flow_prediction" and other:
+        raise UserError(
+            "flow_prediction has a straight schedule of its own, which ends in pure noise.",
+            hint="Leave out diffusion.schedule and zero_terminal_snr.",
+            field="diffusion.schedule",
+        )
+
+
+def _check_data(data: Data) -> None:
+    folder = data.kind == "folder"
+    usual = Data(folder=data.folder)
+    idle = ("crops", "size_words", "bucket_step", "bucket_ratio") if not folder else ("variants_share", "focus")
+    for name in idle:
+        if getattr(data, name) != getattr(usual, name):
+            raise UserError(f"data.{name} does nothing with data.kind {data.kind!r}.", field=f"data.{name}")
+    for name, low, high in (("variants_share", 0, 0.99), ("bucket_ratio", 1, 8), ("crops", 1, 100)):
+        if not low <= getattr(data, name) <= high:
+            raise UserError(
+                f"data.{name} is {getattr(data, name)}.", hint=f"Use {low} to {high}.", field=f"data.{name}"
+            )
+    if folder and (data.bucket_step < 8 or data.size % data.bucket_step):
+        raise UserError(
+            f"data.size {data.size} is not a multiple of data.bucket_step {data.bucket_step}.",
+            hint="Use a bucket_step of at least 8 that divides the size.",
+            field="data.bucket_step",
         )
 
 

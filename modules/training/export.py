@@ -15,28 +15,43 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from modules.core.errors import UserError
 from modules.training.config import Diffusion
-from modules.training.noise import TIMESTEPS
+from modules.training.noise import TIMESTEPS, NoiseProcess
 
 MOST_BYTES, MOST_FILE_BYTES = 48_000_000, 40_000_000
 
 
-def make_scheduler(settings: Diffusion) -> DDIMScheduler:
-    """The training schedule; from it alphas_cumprod can be rebuilt exactly."""
+def make_scheduler(settings: Diffusion, process: NoiseProcess) -> DDIMScheduler | DPMSolverMultistepScheduler:
+    """The training schedule; from it alphas_cumprod can be rebuilt exactly. Flow needs a solver that knows it."""
+    if settings.prediction == "flow_prediction":
+        return DPMSolverMultistepScheduler(
+            num_train_timesteps=TIMESTEPS,
+            prediction_type=settings.prediction,
+            use_flow_sigmas=True,
+            flow_shift=1.0,
+            steps_offset=1,
+        )
     return DDIMScheduler(
         num_train_timesteps=TIMESTEPS,
         beta_start=settings.beta_start,
-        beta_end=settings.beta_end,
-        beta_schedule="scaled_linear",
+        beta_end=process.beta_end,
+        beta_schedule="squaredcos_cap_v2" if settings.schedule == "cosine" else "scaled_linear",
         clip_sample=False,
         set_alpha_to_one=False,
         prediction_type=settings.prediction,
         timestep_spacing="trailing",
         steps_offset=1,
+        rescale_betas_zero_snr=settings.zero_terminal_snr,
     )
 
 
@@ -46,7 +61,7 @@ def save_pipeline(
     text_encoder: CLIPTextModel,
     tokenizer: CLIPTokenizer,
     unet: UNet2DConditionModel,
-    scheduler: DDIMScheduler,
+    scheduler: DDIMScheduler | DPMSolverMultistepScheduler,
 ) -> None:
     """Write copies of the models as fp16; the given ones stay as they are."""
     parts = [copy.deepcopy(part).to(torch.float16) for part in (vae, text_encoder, unet)]

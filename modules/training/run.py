@@ -10,6 +10,8 @@ import torch
 from modules.core.errors import UserError
 from modules.training.config import Config
 from modules.training.datasets import fluent_emoji
+from modules.training.datasets.fluent_emoji import PictureSet
+from modules.training.datasets.folder import PictureFolder
 from modules.training.loop import Method, OnMetrics, OnSample, train
 
 
@@ -33,11 +35,10 @@ def run_training(
 
 
 def make_method(config: Config) -> Method:
-    pictures = fluent_emoji.load(Path(config.data.folder).expanduser(), config.data.size)
     if config.method == "autoencoder":
         from modules.training.methods.autoencoder import Autoencoder
 
-        return Autoencoder(config, pictures)
+        return Autoencoder(config, _emoji(config))
     from modules.training.methods.latent_diffusion import LatentDiffusion
 
     if not (Path(config.diffusion.autoencoder).expanduser() / "config.json").is_file():
@@ -46,4 +47,8 @@ def make_method(config: Config) -> Method:
             hint="Name the result folder of a finished first stage.",
             field="diffusion.autoencoder",
         )
-    return LatentDiffusion(config, pictures)
+    return LatentDiffusion(config, PictureFolder(config.data) if config.data.kind == "folder" else _emoji(config))
+
+
+def _emoji(config: Config) -> PictureSet:
+    return fluent_emoji.load(Path(config.data.folder).expanduser(), config.data.size)

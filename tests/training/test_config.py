@@ -37,6 +37,43 @@ def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:
         read_config(path, [change])
 
 
+DIFFUSION = """
+method = "latent_diffusion"
+[run]
+folder = "x"
+[data]
+folder = "y"
+[diffusion]
+autoencoder = "z"
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        (["diffusion.zero_terminal_snr=true", "diffusion.prediction=epsilon"], "epsilon"),
+        (["diffusion.schedule=cosine", "diffusion.prediction=epsilon"], "epsilon"),
+        (["diffusion.zero_terminal_snr=true", "diffusion.noise_offset=0.1"], "noise_offset"),
+        (["diffusion.zero_terminal_snr=true", "diffusion.schedule=snr_adapted"], "snr_adapted"),
+        (["diffusion.prediction=flow_prediction", "diffusion.schedule=cosine"], "straight"),
+        (["diffusion.beta_end=0.0001"], "beta_start"),
+        (["data.crops=3"], "data.crops"),
+        (["data.size_words=true"], "data.size_words"),
+        (["data.kind=folder", "data.variants_share=0.1"], "variants_share"),
+        (["data.kind=folder", "data.size=100"], "bucket_step"),
+        (["data.kind=folder", "data.bucket_ratio=0.5"], "bucket_ratio"),
+        (["data.variants_share=1"], "variants_share"),
+        (["data.kind=folder", "method=autoencoder"], "emoji"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(changes: list[str], word: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(DIFFUSION)
+    read_config(path)
+    with pytest.raises(UserError, match=word):
+        read_config(path, changes)
+
+
 def test_overrides_win(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(LEAST)

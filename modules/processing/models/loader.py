@@ -295,10 +295,18 @@ def _guess_prediction(family: Family, variant: str, unet: Any, place: _Place) ->
 def alphas_cumprod(config: Any, *, zero_snr: bool) -> torch.Tensor:
     """[T] float64. `zero_snr` rescales as Lin et al. 2023, arXiv:2305.08891, algorithm 1."""
     steps, first, last = int(config["num_train_timesteps"]), float(config["beta_start"]), float(config["beta_end"])
+    if config.get("use_flow_sigmas"):  # rectified flow: sigma = t / (1 - t) once scaled to a signal of 1
+        time = torch.arange(steps, dtype=torch.float64) / steps
+        time[0] = 0.5 / steps  # for a finite logarithm
+        return (1 - time) ** 2 / ((1 - time) ** 2 + time**2)
     if config["beta_schedule"] == "scaled_linear":
         betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
     elif config["beta_schedule"] == "linear":
         betas = torch.linspace(first, last, steps, dtype=torch.float64)
+    elif config["beta_schedule"] == "squaredcos_cap_v2":  # arXiv:2102.09672, eq. 17
+        share = torch.arange(steps + 1, dtype=torch.float64) / steps
+        curve = torch.cos((share + 0.008) / 1.008 * torch.pi / 2) ** 2
+        betas = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
     else:
         raise ModelError(f"The noise schedule {config['beta_schedule']!r} is not known.")
     product = torch.cumprod(1 - betas, dim=0)

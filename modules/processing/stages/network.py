@@ -1,4 +1,4 @@
-"""The network as an x0-denoiser over sigma: one place knows eps, v, time steps and extra conditions."""
+"""The network as an x0-denoiser over sigma: one place knows eps, v, flow, time steps and extra conditions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Network:
     """Wraps a U-Net's prediction: x = x0 + sigma n (variance exploding) in, x0 out.
 
     Karras et al. 2022 (arXiv:2206.00364), table 1: c_in = 1 / sqrt(sigma^2 + 1), and for v-prediction
-    c_skip = 1 / (sigma^2 + 1), c_out = -sigma / sqrt(sigma^2 + 1).
+    c_skip = 1 / (sigma^2 + 1), c_out = -sigma / sqrt(sigma^2 + 1). Rectified flow (arXiv:2209.03003) sees
+    x / (1 + sigma) = (1 - t) x0 + t n with t = sigma / (1 + sigma) and answers n - x0.
     """
 
     def __init__(self, model: LoadedModel, table: SigmaTable, *, image_condition: torch.Tensor | None = None) -> None:
@@ -32,7 +33,8 @@ class Network:
     ) -> torch.Tensor:
         """x: [R, C, h, w]; sigma: [R]; cross: [R, 77k, C]; returns x0, same shape, float32."""
         column = sigma.view(-1, 1, 1, 1)
-        scaled = x / (column**2 + 1).sqrt()
+        flow = self.model.prediction == "flow_prediction"
+        seen = scaled = x / (1 + column) if flow else x / (column**2 + 1).sqrt()
         if self.image_condition is not None:
             extra = self.image_condition.to(scaled).expand(scaled.shape[0], -1, -1, -1)
             scaled = torch.cat([scaled, extra], dim=1)
@@ -43,6 +45,8 @@ class Network:
             added_cond_kwargs=None if added is None else {name: one.to(self._dtype) for name, one in added.items()},
             return_dict=False,
         )[0].to(x.dtype)
+        if flow:
+            return seen - out * column / (1 + column)
         if self.model.prediction == "v_prediction":
             return x / (column**2 + 1) - out * column / (column**2 + 1).sqrt()
         return x - out * column

@@ -1,16 +1,16 @@
-"""The Fluent 3D emoji with their names: `python -m modules.training.datasets.fluent_emoji [FOLDER]` builds the set.
+"""The Fluent 3D emoji with their names: `python -m modules.training.datasets.fluent_emoji [FOLDER] [--variants]`.
 
 Pictures: npm `@lobehub/fluent-emoji-3d` (Microsoft's Fluent Emoji, MIT). Names: npm `emojibase-data` (MIT).
-Only the entries of emojibase's top level are taken, so skin-tone variants are left out.
+Skin tones, flags, families and couples come with --variants only, after all others, so that these keep their numbers.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import logging
 import subprocess
-import sys
 import tarfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,12 +29,16 @@ SIZES = (128, 256)
 FOLDER = Path.home() / ".cache" / "easel" / "fluent-emoji"
 
 PEOPLE, SYMBOLS, FLAGS = 1, 8, 9  # emojibase's group numbers
+COUPLES = ("family", "kiss", "couple with heart")
 HELD_OUT_SHARE = 20  # one picture in so many is kept from the autoencoder
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One emoji. `popular` subjects are drawn far more often; `held_out` ones are never shown to the autoencoder."""
+    """One emoji. `popular` subjects are drawn far more often; `held_out` ones are never shown to the autoencoder.
+
+    `variant_of` names what a variant varies: a hand in all skin tones, a couple in all pairs; a flag only itself.
+    """
 
     hexcode: str
     label: str
@@ -42,6 +46,7 @@ class Subject:
     group: int
     popular: bool
     held_out: bool
+    variant_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def load(folder: Path, size: int) -> PictureSet:
     return PictureSet(subjects, np.load(folder / f"pictures-{size}.npy", mmap_mode="r"))
 
 
-def build(folder: Path = FOLDER, sizes: tuple[int, ...] = SIZES) -> None:
+def build(folder: Path = FOLDER, sizes: tuple[int, ...] = SIZES, *, variants: bool = False) -> None:
     """Fetch what is missing, then write subjects.json and pictures-SIZE.npy; the same bytes on every machine."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, archive in (PICTURES, NAMES):
@@ -78,8 +83,8 @@ def build(folder: Path = FOLDER, sizes: tuple[int, ...] = SIZES) -> None:
         entries = json.loads(_read(tar, "package/en/data.json"))
     with tarfile.open(folder / PICTURES[1]) as tar:
         files = {_key(Path(name).stem): name for name in tar.getnames() if name.endswith(".webp")}
-        known = [entry for entry in entries if _key(entry["hexcode"]) in files and _wanted(entry)]
-        known.sort(key=lambda entry: entry.get("order", 0))
+        known = [entry for entry in with_variants(entries) if _key(entry["hexcode"]) in files]
+        known = [entry for entry in known if variants or not entry["variant_of"]]
         names = _popular_labels()
         subjects = [_subject(entry, names) for entry in known]
         arrays = {
@@ -97,6 +102,27 @@ def build(folder: Path = FOLDER, sizes: tuple[int, ...] = SIZES) -> None:
     log.info("%d emoji in %s, %d popular", len(subjects), folder, sum(one.popular for one in subjects))
 
 
+def with_variants(entries: list[dict]) -> list[dict]:
+    """emojibase's entries and their skin tones, each told what it is a variant of: first those that are of nothing.
+
+    Families and couples differ by details that a small model cannot learn; flags and skin tones are many and alike.
+    """
+    found = []
+    for entry in entries:
+        if entry.get("group") is None:
+            continue
+        kind, colon, _ = entry["label"].partition(":")
+        if entry["group"] == FLAGS:
+            kind = entry["hexcode"]
+        elif not colon or kind not in COUPLES:
+            kind = ""
+        found.append({**entry, "variant_of": kind})
+        for skin in entry.get("skins", ()):
+            found.append({**skin, "tags": entry.get("tags", ()), "variant_of": kind or entry["hexcode"]})
+    found.sort(key=lambda entry: (bool(entry["variant_of"]), entry.get("order", 0)))
+    return found
+
+
 def _subject(entry: dict, popular: frozenset[str]) -> Subject:
     label = entry["label"].replace("’", "'").replace("“", '"').replace("”", '"')
     chance = int.from_bytes(hashlib.sha256(entry["hexcode"].encode()).digest()[:4], "big")
@@ -105,16 +131,10 @@ def _subject(entry: dict, popular: frozenset[str]) -> Subject:
         label=label,
         tags=tuple(entry.get("tags", ())),
         group=entry["group"],
-        popular=label in popular,
+        popular=label in popular and not entry["variant_of"],
         held_out=chance % HELD_OUT_SHARE == 0,
+        variant_of=entry["variant_of"],
     )
-
-
-def _wanted(entry: dict) -> bool:
-    """Without families and couples, which differ by details that a small model cannot learn, and country flags."""
-    if entry.get("group") is None or entry["group"] == FLAGS:
-        return False
-    return not entry["label"].startswith(("family:", "kiss:", "couple with heart:"))
 
 
 def _popular_labels() -> frozenset[str]:
@@ -123,8 +143,9 @@ def _popular_labels() -> frozenset[str]:
 
 
 def _key(hexcode: str) -> str:
-    """File names pad to four digits and drop or keep FE0F as they please."""
-    return "-".join(part.lstrip("0") for part in hexcode.lower().split("-") if part != "fe0f")
+    """File names pad to four digits, drop or keep FE0F and the end of a tag, and join by - or _ as they please."""
+    parts = hexcode.lower().replace("_", "-").split("-")
+    return "-".join(part.lstrip("0") for part in parts if part not in ("fe0f", "e007f"))
 
 
 def _open(tar: tarfile.TarFile, name: str):
@@ -141,4 +162,8 @@ def _read(tar: tarfile.TarFile, name: str) -> bytes:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    build(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+    parser = argparse.ArgumentParser(prog="python -m modules.training.datasets.fluent_emoji")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    parser.add_argument("--variants", action="store_true", help="skin tones, flags, families and couples too")
+    given = parser.parse_args()
+    build(given.folder.expanduser(), variants=given.variants)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from modules.core.errors import UserError
 from modules.training.config import Data
-from modules.training.datasets.fluent_emoji import PEOPLE, SYMBOLS, PictureSet
+from modules.training.datasets.fluent_emoji import FLAGS, PEOPLE, SYMBOLS, PictureSet
+from modules.training.datasets.mirroring import may_mirror
 from modules.training.randomness import numpy_generator
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -47,6 +49,7 @@ class Scene:
     background: str = PLAIN
     blend: str = ""
     place: str = ""
+    mirrored: bool = False
 
     @property
     def plain(self) -> bool:
@@ -54,11 +57,23 @@ class Scene:
 
 
 def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
-    """Every subject plain, then each on some coloured backgrounds, then popular ones blended, placed and in pairs."""
+    """Every subject plain, then each on some coloured backgrounds, then popular ones blended, placed and in pairs.
+
+    Variants come plain only, and only if a share of the draws is theirs. Mirrored scenes come last.
+    """
+    if data.variants_share and not any(subject.variant_of for subject in pictures.subjects):
+        raise UserError(
+            f"data.variants_share is {data.variants_share}, but the set in {data.folder} has no variants.",
+            hint="Build it with: python -m modules.training.datasets.fluent_emoji --variants",
+            field="data.variants_share",
+        )
     generator = numpy_generator(seed, "scenes")
     colours = [name for name in COLOURS if name != PLAIN]
-    scenes = [Scene((index,)) for index in range(len(pictures.subjects))]
+    shown = [index for index, one in enumerate(pictures.subjects) if data.variants_share or not one.variant_of]
+    scenes = [Scene((index,)) for index in shown]
     for index, subject in enumerate(pictures.subjects):
+        if subject.variant_of:
+            continue
         wanted = min(len(colours), data.colours if subject.popular else data.rare_colours)
         scenes += [Scene((index,), str(name)) for name in generator.permutation(colours)[:wanted]]
     popular = [index for index, subject in enumerate(pictures.subjects) if subject.popular]
@@ -71,7 +86,16 @@ def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
     for _ in range(data.pairs):
         left, right = generator.choice(popular, 2, replace=False)
         scenes.append(Scene((int(left), int(right)), _white_or_coloured(generator)))
+    if data.flips:
+        scenes += [replace(scene, mirrored=True) for scene in scenes if _may_mirror(scene, pictures)]
     return scenes
+
+
+def _may_mirror(scene: Scene, pictures: PictureSet) -> bool:
+    """Not pairs and places, which tell sides, nor symbols, which are mostly writing."""
+    subject = pictures.subjects[scene.subjects[0]]
+    alone = len(scene.subjects) == 1 and not scene.place and subject.group not in (SYMBOLS, FLAGS)
+    return alone and may_mirror(subject.label, *subject.tags)
 
 
 def _white_or_coloured(generator: np.random.Generator) -> str:
@@ -79,11 +103,18 @@ def _white_or_coloured(generator: np.random.Generator) -> str:
 
 
 def weights(scenes: list[Scene], pictures: PictureSet, data: Data) -> np.ndarray:
-    """Probability of drawing each scene, [len(scenes)]; people and symbols among the rest count less."""
+    """Probability of drawing each scene, [len(scenes)]; people and symbols among the rest count less.
+
+    All variants together have `variants_share`, in which what they are variants of counts alike.
+    """
     kinds: dict[tuple[bool, bool], list[int]] = {}
+    variants: dict[str, list[int]] = {}
     raw = np.ones(len(scenes))
     for index, scene in enumerate(scenes):
         subject = pictures.subjects[scene.subjects[0]]
+        if subject.variant_of:
+            variants.setdefault(subject.variant_of, []).append(index)
+            continue
         popular = subject.label in data.focus if data.focus else subject.popular
         kinds.setdefault((popular, scene.plain), []).append(index)
         if not popular and subject.group in (PEOPLE, SYMBOLS):
@@ -92,6 +123,10 @@ def weights(scenes: list[Scene], pictures: PictureSet, data: Data) -> np.ndarray
         share = data.popular_share if popular else 1 - data.popular_share
         share *= data.plain_share if plain else 1 - data.plain_share
         raw[members] *= share / raw[members].sum()
+    if variants:
+        rest = sum(raw[members].sum() for members in kinds.values())
+        for members in variants.values():
+            raw[members] = rest * data.variants_share / (1 - data.variants_share) / len(variants) / len(members)
     return raw / raw.sum()
 
 
@@ -102,7 +137,8 @@ def draw(scene: Scene, pictures: PictureSet) -> np.ndarray:
     down = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
     canvas[:] = (1 - down) * COLOURS[scene.background] + down * COLOURS[scene.blend or scene.background]
     if len(scene.subjects) == 1 and not scene.place:
-        return over(pictures.pictures[scene.subjects[0]], canvas)
+        picture = pictures.pictures[scene.subjects[0]]
+        return over(picture[:, ::-1] if scene.mirrored else picture, canvas)
     half = size // 2
     places = [PLACES[scene.place]] if scene.place else [(0.0, 0.5), (1.0, 0.5)]
     for (left, top), subject in zip(places, scene.subjects):

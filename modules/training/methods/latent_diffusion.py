@@ -4,7 +4,12 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 from __future__ import annotations
 
+import json
+import logging
+import math
 import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,36 +19,51 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from modules.core.errors import UserError
+from modules.core.files import write_atomic
 from modules.training import noise
+from modules.training.buckets import BucketDraws
 from modules.training.config import Config, Diffusion
+from modules.training.datasets.emoji_scenes import EmojiScenes
 from modules.training.datasets.fluent_emoji import PictureSet
-from modules.training.datasets.scenes import caption, make_scenes, weights
+from modules.training.datasets.source import Source
 from modules.training.export import make_scheduler, save_pipeline
-from modules.training.latent_cache import cached_latents
+from modules.training.latent_cache import cached_latents, statistics
 from modules.training.methods.autoencoder import save_grid, to_pictures
 from modules.training.methods.grow import start_from
+from modules.training.noise_plot import plot_schedule
 from modules.training.randomness import numpy_generator, place_seed, torch_generator
 from modules.training.tokenizer import LENGTH, train_tokenizer
 
-VALIDATION_SCENES = 32
+log = logging.getLogger(__name__)
 VALIDATION_TIMESTEPS = (200, 500, 800)
-CAPTIONS_PER_SCENE = 4  # that the tokenizer learns from
+CAPTIONS_PER_ITEM = 4  # that the tokenizer learns from
+LOUD_END_DB = -15.0
 
 
 class LatentDiffusion:
-    """v- or epsilon-prediction (arXiv:2202.00512, 2006.11239) with joint training of a small CLIP text encoder."""
+    """Diffusion (arXiv:2006.11239) or rectified flow with joint training of a small CLIP text encoder.
 
-    def __init__(self, config: Config, pictures: PictureSet) -> None:
-        self.config, self.pictures = config, pictures
+    A PictureSet stands for the scenes that the config has drawn of it.
+    """
+
+    opponent = None
+
+    def __init__(self, config: Config, data: PictureSet | Source) -> None:
+        self.config = config
         settings, device, seed = config.diffusion, config.run.device, config.run.seed
-        self.scenes = make_scenes(pictures, config.data, seed)
-        self.chances = weights(self.scenes, pictures, config.data).cumsum()
-        self.vae = AutoencoderKL.from_pretrained(Path(settings.autoencoder).expanduser()).to(device).eval()
-        folder = Path(config.run.folder).expanduser() / "latents"
-        self.latents = cached_latents(folder, self.vae, self.scenes, pictures).to(device)
-        self.tokenizer = self._kept_tokenizer(folder.parent / "tokenizer")
+        self.source = EmojiScenes(data, config.data, seed) if isinstance(data, PictureSet) else data
+        self.draws = BucketDraws(self.source.sizes, self.source.weights)
+        self.vae = _load_autoencoder(Path(settings.autoencoder).expanduser()).to(device).eval()
+        _check_sizes(self.draws.buckets, self.vae)
+        folder = Path(config.run.folder).expanduser()
+        self.latents, latent_std = self._scaled_latents(folder / "latents")
+        self.process = noise.make_process(settings, latent_std)
+        _tell_end(self.process, latent_std)
+        plot_schedule(folder / "noise_schedule.png", self.process, latent_std)
+        self.tokenizer = self._kept_tokenizer(folder / "tokenizer")
         torch.manual_seed(place_seed(seed, "latent diffusion"))
-        self.unet = build_unet(settings, self.latents.shape[1], self.latents.shape[-1])
+        self.unet = build_unet(settings, self.latents[0].shape[1], config.data.size // _pixels_per_latent(self.vae))
         self.unet.to(device, memory_format=torch.channels_last)
         self.text_encoder = build_text_encoder(settings, self.tokenizer).to(device)
         if settings.start_from:
@@ -53,7 +73,21 @@ class LatentDiffusion:
             self.text_encoder.load_state_dict(text.state_dict())
         if torch.device(device).type == "cpu":  # torch's fused attention is slow backwards on short sequences there
             self.unet.set_attn_processor(AttnProcessor())
-        self.abar = noise.alphas_cumprod(settings.beta_start, settings.beta_end).float().to(device)
+        self.alpha, self.sigma = self.process.alpha.float().to(device), self.process.sigma.float().to(device)
+        if settings.min_snr:
+            self.weights = noise.loss_weights(self.process, settings.min_snr).float().to(device)
+
+    def _scaled_latents(self, folder: Path) -> tuple[list[Tensor], float]:
+        """One tensor [N, C, h, w] per bucket, and the deviation of all of them; 1 if the autoencoder says no factor."""
+        found = cached_latents(folder, self.vae, self.source)
+        measured = statistics(found)
+        if self.vae.config["scaling_factor"] is None:
+            self.vae.register_to_config(scaling_factor=1 / measured.overall)
+        scale = float(self.vae.config["scaling_factor"])
+        told = {**asdict(measured), "scaling_factor": scale}
+        write_atomic(folder / "statistics.json", json.dumps(told, indent=1))
+        buckets = [torch.stack([found[item] for item in members]) * scale for members in self.draws.members]
+        return [one.to(self.config.run.device) for one in buckets], scale * measured.overall
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -61,58 +95,68 @@ class LatentDiffusion:
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         run, settings = self.config.run, self.config.diffusion
-        draws = numpy_generator(run.seed, "batch", step)
-        places = np.searchsorted(self.chances, draws.random(run.batch_size) * self.chances[-1], side="right")
-        captions = [caption(self.scenes[place], self.pictures, draws) for place in places]
+        draws = numpy_generator(generator.initial_seed(), "batch")
+        items = self.draws.draw(run.batch_size, draws)
+        captions = [self.source.caption(int(item), draws) for item in items]
         dropped = draws.random(run.batch_size) < settings.condition_dropout
         texts = ["" if drop else text for text, drop in zip(captions, dropped)]
-        x0 = self.latents[torch.from_numpy(places)]
+        x0 = self._latents_of(items)
         timesteps = noise.stratified_timesteps(run.batch_size, generator).to(x0.device)
-        epsilon = torch.randn(x0.shape, generator=generator).to(x0.device)
+        epsilon = noise.draw_noise(x0.shape, settings.noise_offset, generator).to(x0.device)
         errors = self._errors(x0, epsilon, timesteps, texts)
         parts = {"mse": errors.mean()}
         if settings.min_snr:
-            errors = errors * noise.min_snr_weight(settings.prediction, self.abar[timesteps], settings.min_snr)
+            errors = errors * self.weights[timesteps]
         return errors.mean(), parts
+
+    def _latents_of(self, items: Sequence[int] | np.ndarray) -> Tensor:
+        """[N, C, h, w] of items of one bucket."""
+        bucket = int(self.draws.bucket_of[items[0]])
+        return self.latents[bucket][torch.from_numpy(self.draws.row_of[items])]
 
     def _errors(self, x0: Tensor, epsilon: Tensor, timesteps: Tensor, texts: list[str]) -> Tensor:
         """Mean squared error of the prediction per sample, [B]."""
-        abar = self.abar[timesteps][:, None, None, None]
-        noisy = abar.sqrt() * x0 + (1 - abar).sqrt() * epsilon
-        output = self.unet(noisy, timesteps, self.encode_text(texts)).sample.float()
-        target = noise.target_of(self.config.diffusion.prediction, x0, epsilon, abar)
-        return (output - target).square().mean((1, 2, 3))
+        alpha, sigma = self.alpha[timesteps][:, None, None, None], self.sigma[timesteps][:, None, None, None]
+        noisy = alpha * x0 + sigma * epsilon
+        output = self.unet(noisy, timesteps + self.process.first_time, self.encode_text(texts)).sample.float()
+        target = noise.target_of(self.process.prediction, x0, epsilon, alpha, sigma)
+        return (output - target).square().mean((1, 2, 3))  # not a sum: pictures of every size weigh alike
 
     def encode_text(self, texts: list[str]) -> Tensor:
         ids = self.tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
         return self.text_encoder(ids["input_ids"].to(self.config.run.device)).last_hidden_state
 
     def validate(self) -> dict[str, float]:
-        """Mean squared error on fixed scenes, noises and timesteps, with the right captions and with wrong ones."""
-        popular = [index for index, one in enumerate(self.pictures.subjects) if one.popular] or [0]
-        places = popular[:: max(1, len(popular) // VALIDATION_SCENES)][:VALIDATION_SCENES]
-        x0 = self.latents[torch.tensor(places)]
-        right = [self.pictures.subjects[index].label for index in places]
+        """Mean squared error on fixed items, noises and timesteps, with the right captions and with wrong ones."""
+        items = list(self.source.validation)
+        right = [self.source.label(item) for item in items]
+        told = {"mse": right, "mse_wrong_caption": right[1:] + right[:1]}
+        buckets = [np.flatnonzero(self.draws.bucket_of[items] == index) for index in range(len(self.latents))]
         result = {}
-        for name, texts in (("mse", right), ("mse_wrong_caption", right[1:] + right[:1])):
+        for name, texts in told.items():
             errors = []
             for timestep in VALIDATION_TIMESTEPS:
-                epsilon = torch.randn(x0.shape, generator=torch_generator("validation", timestep)).to(x0.device)
-                errors.append(self._errors(x0, epsilon, torch.full((len(x0),), timestep, device=x0.device), texts))
+                generator = torch_generator("validation", timestep)
+                for places in (places for places in buckets if len(places)):
+                    x0 = self._latents_of([items[place] for place in places])
+                    epsilon = torch.randn(x0.shape, generator=generator).to(x0.device)
+                    timesteps = torch.full((len(x0),), timestep, device=x0.device)
+                    errors.append(self._errors(x0, epsilon, timesteps, [texts[place] for place in places]))
             result[name] = float(torch.cat(errors).mean())
         return result
 
     def sample(self, path: Path) -> None:
-        prompts = list(self.config.diffusion.sample_prompts) or [self.pictures.subjects[0].label]
+        prompts = list(self.config.diffusion.sample_prompts) or [self.source.label(0)]
         save_grid(path, self.paint(prompts, seed=0), columns=8)
 
     @torch.no_grad()
     def paint(self, prompts: list[str], *, seed: int) -> np.ndarray:
-        """DDIM with guidance; uint8 [N, H, W, 3]."""
-        settings, scheduler = self.config.diffusion, make_scheduler(self.config.diffusion)
+        """Pictures of data.size, with guidance, by the scheduler that is exported; uint8 [N, H, W, 3]."""
+        settings, scheduler = self.config.diffusion, make_scheduler(self.config.diffusion, self.process)
         scheduler.set_timesteps(settings.sample_steps)
-        device = self.latents.device
-        shape = (len(prompts), *self.latents.shape[1:])
+        device = self.latents[0].device
+        side = self.unet.config["sample_size"]
+        shape = (len(prompts), self.latents[0].shape[1], side, side)
         x = torch.randn(shape, generator=torch_generator(seed, "sample")).to(device)
         text = self.encode_text([*([""] * len(prompts)), *prompts])
         for timestep in scheduler.timesteps:
@@ -123,7 +167,7 @@ class LatentDiffusion:
         return to_pictures(self.vae.decode(x / self.vae.config["scaling_factor"]).sample)
 
     def finish(self, folder: Path) -> None:
-        scheduler = make_scheduler(self.config.diffusion)
+        scheduler = make_scheduler(self.config.diffusion, self.process)
         save_pipeline(folder, self.vae, self.text_encoder, self.tokenizer, self.unet, scheduler)
 
     def _kept_tokenizer(self, folder: Path) -> CLIPTokenizer:
@@ -137,8 +181,41 @@ class LatentDiffusion:
 
     def _every_caption(self) -> list[str]:
         generator = numpy_generator(self.config.run.seed, "tokenizer")
-        scenes = [scene for scene in self.scenes for _ in range(CAPTIONS_PER_SCENE)]
-        return [caption(scene, self.pictures, generator) for scene in scenes]
+        items = [item for item in range(len(self.source.sizes)) for _ in range(CAPTIONS_PER_ITEM)]
+        return [self.source.caption(item, generator) for item in items]
+
+
+def _load_autoencoder(folder: Path) -> AutoencoderKL:
+    kind = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
+    if kind != "AutoencoderKL":
+        raise UserError(
+            f"{folder} holds a {kind}; Stable Diffusion's classes paint with an AutoencoderKL only.",
+            hint='Train stage 1 with autoencoder.kind "kl".',
+            field="diffusion.autoencoder",
+        )
+    return AutoencoderKL.from_pretrained(folder)
+
+
+def _tell_end(process: noise.NoiseProcess, latent_std: float) -> None:
+    end = float(process.snr_db[-1]) + 20 * math.log10(latent_std)
+    log.info("Latents of deviation %.3f: the schedule ends at %.1f dB", latent_std, end)
+    if end > LOUD_END_DB:
+        log.warning("Above %.0f dB sampling from pure noise suffers: try diffusion.schedule snr_adapted", LOUD_END_DB)
+
+
+def _pixels_per_latent(vae: AutoencoderKL) -> int:
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)
+
+
+def _check_sizes(buckets: Sequence[tuple[int, int]], vae: AutoencoderKL) -> None:
+    pixels = _pixels_per_latent(vae)
+    wrong = [f"{width}x{height}" for width, height in buckets if width % pixels or height % pixels]
+    if wrong:
+        raise UserError(
+            f"Pictures of {wrong[0]} do not fit the autoencoder, which makes one latent of {pixels}x{pixels} pixels.",
+            hint=f"Use multiples of {pixels} for data.size and data.bucket_step.",
+            field="data.size",
+        )
 
 
 def build_unet(settings: Diffusion, latent_channels: int, side: int) -> UNet2DConditionModel:

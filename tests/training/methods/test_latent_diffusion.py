@@ -1,42 +1,127 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 
-from modules.training.config import Config
+from modules.core.errors import UserError
+from modules.training.config import Config, Prediction
 from modules.training.datasets.fluent_emoji import PictureSet
+from modules.training.datasets.folder import PictureFolder
 from modules.training.loop import train
 from modules.training.methods.latent_diffusion import LatentDiffusion
 
 
-def test_training_lowers_the_validation_error(diffusion_config: Config, pictures: PictureSet) -> None:
-    run = dataclasses.replace(diffusion_config.run, steps=150, batch_size=8, save_every=1000)
-    config = dataclasses.replace(diffusion_config, run=run)
-    method = LatentDiffusion(config, pictures)
+def changed(config: Config, section: str, **values: Any) -> Config:
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
+
+
+def error_before_and_after(config: Config, method: LatentDiffusion) -> tuple[float, float]:
     with torch.no_grad():
         before = method.validate()["mse"]
     train(config, method)
     with torch.no_grad():
-        after = method.validate()["mse"]
+        return before, method.validate()["mse"]
+
+
+@pytest.fixture
+def folder_config(diffusion_config: Config, tmp_path: Path) -> Config:
+    """Striped pictures of three shapes; every bucket has several."""
+    (tmp_path / "pictures").mkdir()
+    for index, (name, rgb) in enumerate({"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220)}.items()):
+        for width, height in ((64, 32), (32, 64), (48, 48)):
+            picture = np.full((height, width, 3), rgb, np.uint8)
+            picture[:: 4 + index] = 255
+            Image.fromarray(picture).save(tmp_path / "pictures" / f"{name} stripes {width}x{height}_1.png")
+    config = changed(diffusion_config, "data", folder=str(tmp_path / "pictures"), kind="folder", bucket_step=8)
+    return changed(config, "data", colours=10, rare_colours=1, pairs=0)
+
+
+def test_training_lowers_the_validation_error(diffusion_config: Config, pictures: PictureSet) -> None:
+    config = changed(diffusion_config, "run", steps=150, batch_size=8, save_every=1000)
+    before, after = error_before_and_after(config, LatentDiffusion(config, pictures))
     assert after < 0.8 * before, f"{before:.3f} before, {after:.3f} after"
 
 
-def test_result_is_a_pipeline_that_paints(diffusion_config: Config, pictures: PictureSet, tmp_path: Path) -> None:
-    method = LatentDiffusion(diffusion_config, pictures)
+@pytest.mark.parametrize("prediction", ["epsilon", "flow_prediction", "v_prediction"])
+def test_every_prediction_learns_from_a_folder_in_buckets(prediction: Prediction, folder_config: Config) -> None:
+    config = changed(folder_config, "run", steps=30, batch_size=6, save_every=1000)
+    config = changed(config, "diffusion", prediction=prediction, min_snr=5.0, noise_offset=0.05)
+    method = LatentDiffusion(config, PictureFolder(config.data))
+    assert len(method.latents) == 3
+    before, after = error_before_and_after(config, method)
+    assert after < 0.85 * before, f"{before:.3f} before, {after:.3f} after"
+
+
+def test_loss_does_not_depend_on_the_buckets_size(diffusion_config: Config, pictures: PictureSet) -> None:
+    method = LatentDiffusion(diffusion_config, pictures)  # its U-Net still says 0 everywhere
+    timesteps = torch.tensor([100, 700])
+    alpha, sigma = method.alpha[timesteps], method.sigma[timesteps]
+    wanted = (alpha * 0.3 - sigma * 0.5).square()
+    for height, width in ((8, 8), (4, 16), (16, 32)):
+        shape = (2, 4, height, width)
+        with torch.no_grad():
+            errors = method._errors(torch.full(shape, 0.5), torch.full(shape, 0.3), timesteps, ["a", "b"])
+        torch.testing.assert_close(errors, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_batches_of_a_folder_have_one_shape_and_their_own_captions(folder_config: Config) -> None:
+    config = changed(folder_config, "diffusion", condition_dropout=0.0)
+    source = PictureFolder(config.data)
+    method = LatentDiffusion(config, source)
+    shapes: set[tuple[int, ...]] = set()
+
+    def errors(x0, epsilon, timesteps, texts):
+        shapes.add(tuple(x0.shape[2:]))
+        for latent, text in zip(x0, texts):
+            of_text = [item for item in range(len(source.cuts)) if source.label(item) == text]
+            found = [method._latents_of([item])[0] for item in of_text]
+            assert any(one.shape == latent.shape and torch.equal(one, latent) for one in found)
+        return torch.zeros(len(x0))
+
+    method._errors = errors  # type: ignore[method-assign]
+    for step in range(30):
+        method.loss(step, torch.Generator().manual_seed(step))
+    assert len(shapes) == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"prediction": "v_prediction"},
+        {"prediction": "epsilon", "schedule": "snr_adapted"},
+        {"prediction": "v_prediction", "schedule": "cosine"},
+        {"prediction": "v_prediction", "zero_terminal_snr": True},
+        {"prediction": "flow_prediction"},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_result_is_a_pipeline_that_paints(
+    settings: dict[str, Any], diffusion_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    method = LatentDiffusion(changed(diffusion_config, "diffusion", **settings), pictures)
     method.finish(tmp_path / "result")
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "result")
-    assert pipeline.scheduler.config["prediction_type"] == "v_prediction"
-    torch.testing.assert_close(pipeline.scheduler.alphas_cumprod, method.abar, rtol=1e-4, atol=1e-6)
+    assert pipeline.scheduler.config["prediction_type"] == settings["prediction"]
+    if settings["prediction"] != "flow_prediction":
+        abar = method.process.alpha.square().float()
+        torch.testing.assert_close(pipeline.scheduler.alphas_cumprod, abar, rtol=2e-3, atol=1e-6)
     ids = pipeline.tokenizer("red circle on a blue background", padding="max_length", return_tensors="pt").input_ids
     assert ids.shape == (1, 77)
     assert int(ids.max()) == pipeline.text_encoder.config.eos_token_id == len(pipeline.tokenizer) - 1
-    image = pipeline("red circle", num_inference_steps=2, output_type="np").images[0]
+    image = pipeline("red circle", num_inference_steps=4, output_type="np").images[0]
     assert image.shape == (32, 32, 3)
     assert np.isfinite(image).all()
+    own = method.paint(["red circle"], seed=1)
+    assert own.shape == (1, 32, 32, 3)
+    assert own.std() > 1, "painted from noise by a network that says 0: not one colour"
 
 
 def test_conditions_are_dropped_at_the_stated_rate(diffusion_config: Config, pictures: PictureSet) -> None:
@@ -62,3 +147,56 @@ def test_a_run_goes_on_from_a_finished_model(diffusion_config: Config, pictures:
         for key, one in module.state_dict().items():
             torch.testing.assert_close(second.modules[name].state_dict()[key], one, rtol=1e-3, atol=1e-4)
     assert second.tokenizer.get_vocab() == first.tokenizer.get_vocab()
+
+
+def test_scaling_factor_is_measured_where_the_autoencoder_says_none(
+    diffusion_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    about = tmp_path / "autoencoder" / "config.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "scaling_factor": None}))
+    method = LatentDiffusion(diffusion_config, pictures)
+    values = torch.cat([one.flatten() for one in method.latents])
+    assert float(values.std()) == pytest.approx(1, abs=1e-3)
+    method.finish(tmp_path / "result")
+    told = json.loads((tmp_path / "result" / "vae" / "config.json").read_text())["scaling_factor"]
+    kept = json.loads((tmp_path / "run" / "latents" / "statistics.json").read_text())
+    assert told == kept["scaling_factor"] == pytest.approx(1 / kept["overall"])
+
+
+def test_adapted_schedule_ends_at_the_target_for_the_measured_latents(
+    diffusion_config: Config, pictures: PictureSet
+) -> None:
+    config = changed(diffusion_config, "diffusion", schedule="snr_adapted", terminal_snr_db=-22.0)
+    method = LatentDiffusion(config, pictures)
+    latents = torch.cat([one.flatten() for one in method.latents]).double()
+    signal, rest = method.process.alpha[-1] * latents.std(), method.process.sigma[-1]
+    assert float(20 * torch.log10(signal / rest)) == pytest.approx(-22, abs=0.1)
+
+
+def test_run_goes_on_at_a_larger_size(diffusion_config: Config, pictures: PictureSet, tmp_path: Path) -> None:
+    config = changed(diffusion_config, "run", steps=2, batch_size=2)
+    small = LatentDiffusion(config, pictures)
+    train(config, small)
+    larger = changed(changed(config, "run", steps=4), "data", size=64)
+    twice = PictureSet(pictures.subjects, np.asarray(pictures.pictures).repeat(2, 1).repeat(2, 2))
+    method = LatentDiffusion(larger, twice)
+    train(larger, method)
+    assert method.latents[0].shape[-1] == 2 * small.latents[0].shape[-1]
+    told = json.loads((tmp_path / "run" / "result" / "unet" / "config.json").read_text())
+    assert told["sample_size"] == method.latents[0].shape[-1]
+    assert (tmp_path / "run" / "states" / "step-0000004").is_dir()
+
+
+def test_autoencoder_of_another_class_is_refused(
+    diffusion_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    about = tmp_path / "autoencoder" / "config.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "_class_name": "VQModel"}))
+    with pytest.raises(UserError, match="VQModel"):
+        LatentDiffusion(diffusion_config, pictures)
+
+
+def test_size_that_the_autoencoder_cannot_take_is_refused(diffusion_config: Config, pictures: PictureSet) -> None:
+    odd = PictureSet(pictures.subjects, np.ascontiguousarray(pictures.pictures[:, :30, :30]))
+    with pytest.raises(UserError, match="30x30"):
+        LatentDiffusion(changed(diffusion_config, "data", size=30), odd)
