@@ -15,6 +15,7 @@ from modules.core.errors import EaselError
 from modules.training.config import Config, read_config
 from modules.training.datasets import fluent_emoji
 from modules.training.loop import Method, train
+from modules.training.processes import make_accelerator, placed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
         stop = threading.Event()
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, lambda *_: stop.set())  # the state is saved after the step under way
-        result = train(config, make_method(config), stopping=stop.is_set)
+        accelerator = make_accelerator(config.run)
+        config = placed(config, accelerator)
+        if not accelerator.is_main_process:
+            logging.getLogger().setLevel(logging.WARNING)  # one voice for all processes
+        with accelerator.main_process_first():  # which makes the caches that the others read
+            method = make_method(config)
+        result = train(config, method, stopping=stop.is_set)
+        accelerator.end_training()
     except EaselError as error:
         logging.error("%s", error)
         return 1

@@ -31,6 +31,8 @@ CAPTIONS_PER_SCENE = 4  # that the tokenizer learns from
 class LatentDiffusion:
     """v- or epsilon-prediction (arXiv:2202.00512, 2006.11239) with joint training of a small CLIP text encoder."""
 
+    opponent = None
+
     def __init__(self, config: Config, pictures: PictureSet) -> None:
         self.config, self.pictures = config, pictures
         settings, device, seed = config.diffusion, config.run.device, config.run.seed
@@ -54,7 +56,7 @@ class LatentDiffusion:
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         run, settings = self.config.run, self.config.diffusion
-        draws = numpy_generator(run.seed, "batch", step)
+        draws = numpy_generator(generator.initial_seed(), "batch")
         places = np.searchsorted(self.chances, draws.random(run.batch_size) * self.chances[-1], side="right")
         captions = [caption(self.scenes[place], self.pictures, draws) for place in places]
         dropped = draws.random(run.batch_size) < settings.condition_dropout
