@@ -10,8 +10,7 @@ from modules.training import checkpoints
 from modules.training.config import Config
 from modules.training.divergence import Divergence
 from modules.training.method import Method
-from modules.training.metrics import OnMetrics
-from modules.training.outputs import OnSample, Outputs
+from modules.training.outputs import OnMetrics, OnSample, Outputs
 from modules.training.processes import agreed, make_accelerator, parts_of
 from modules.training.team import Team
 

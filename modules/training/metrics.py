@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import logging
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,27 +21,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OnMetrics = Callable[[int, Mapping[str, float]], None]
-
 
 class Metrics:
     """Rows of a run that goes on from `start`: what an earlier try noted after it is dropped, so no curve doubles."""
 
-    def __init__(self, folder: Path, start: int, on_metrics: OnMetrics | None) -> None:
-        self._folder, self._path, self._on_metrics = folder, folder / "metrics.jsonl", on_metrics
+    def __init__(self, folder: Path, start: int) -> None:
+        self._folder, self._path = folder, folder / "metrics.jsonl"
         self._keep_until(start)
         self._board = _board(folder / "tensorboard", start)
 
     def note(self, step: int, row: Mapping[str, float]) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in row.items()}  # JSON knows no inf
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, "time": round(time.time(), 1), **finite}) + "\n")
+        line = json.dumps({"step": step, "time": round(time.time(), 1), **finite}).encode() + b"\n"
+        with open(self._path, "ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(line) < len(line):  # the disk filled up within it
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         if self._board is not None:
             for name, value in row.items():
                 self._board.add_scalar(name, value, step)
         log.info("%d  %s", step, "  ".join(f"{name} {value:.4g}" for name, value in row.items()))
-        if self._on_metrics is not None:
-            self._on_metrics(step, row)
 
     def draw(self) -> None:
         draw_curves(read_rows(self._path), self._folder / "loss.png")

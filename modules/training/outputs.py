@@ -12,9 +12,10 @@ from modules.training import checkpoints
 from modules.training.config import Config, dump_config
 from modules.training.disk import when_there_is_room
 from modules.training.method import Method
-from modules.training.metrics import Metrics, OnMetrics
+from modules.training.metrics import Metrics
 from modules.training.team import Team
 
+OnMetrics = Callable[[int, Mapping[str, float]], None]
 OnSample = Callable[[int, Path], None]
 T = TypeVar("T")
 
@@ -32,10 +33,11 @@ class Outputs:
         on_metrics: OnMetrics | None,
         on_sample: OnSample | None,
     ) -> None:
-        self._run, self._method, self._team, self._on_sample = config.run, method, team, on_sample
+        self._run, self._method, self._team = config.run, method, team
+        self._on_metrics, self._on_sample = on_metrics, on_sample
         self._folder, self._stopping = Path(config.run.folder).expanduser(), stopping
         self._write(lambda: write_atomic(self._folder / "config.toml", dump_config(config)))
-        self._metrics = self._write(lambda: Metrics(self._folder, start, on_metrics))
+        self._metrics = self._write(lambda: Metrics(self._folder, start))
         self._began, self._logged, self._unsaved = time.monotonic(), start, False
 
     def after(self, done: int, numbers: Mapping[str, float], *, stop: bool) -> None:
@@ -64,6 +66,8 @@ class Outputs:
 
     def _note(self, done: int, row: Mapping[str, float]) -> None:
         self._write(lambda: self._metrics.note(done, row))
+        if self._on_metrics is not None:
+            self._on_metrics(done, row)
 
     def _save(self, done: int) -> None:
         state = self._team.state(done)
