@@ -2,49 +2,73 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from modules.core.files import sync_folder
 
+log = logging.getLogger(__name__)
+
+TENSORS, ABOUT = "state.safetensors", "state.json"
+PARTS = ("parameters", "buffers", "ema", "optimizer", "opponent")
+
 
 @dataclass
 class State:
-    """Everything that the next step depends on; random numbers depend on the step only and need no state."""
+    """Everything that the next step depends on.
+
+    The sampler's position and every random number are functions of the step and of the config's seed.
+    """
 
     step: int
     parameters: dict[str, Tensor]
     ema: dict[str, Tensor]
     ema_updates: int
     optimizer: dict[str, Tensor]  # "name/exp_avg", ...
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    opponent: dict[str, Tensor] = field(default_factory=dict)  # "parameters/...", "buffers/...", "optimizer/..."
+    memory: dict[str, Any] = field(default_factory=dict)  # of the schedule, the scaler and the watch
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+class Damaged(Exception):
+    """A state whose files are not those that were saved."""
 
 
 def save(folder: Path, state: State, *, keep: int) -> Path:
-    """Write states/step-N beside the others and drop all but the newest `keep`."""
+    """Write states/step-N beside the others and drop all but the newest `keep`. OSError leaves the others whole."""
     states = folder / "states"
     target, beside = states / f"step-{state.step:07d}", states / f"step-{state.step:07d}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    parts = {"parameters": state.parameters, "ema": state.ema, "optimizer": state.optimizer}
-    tensors = {
-        f"{part}/{name}": one.detach().contiguous() for part, some in parts.items() for name, one in some.items()
-    }
-    save_file(tensors, beside / "state.safetensors")
-    about: dict[str, Any] = {"step": state.step, "ema_updates": state.ema_updates}
-    (beside / "state.json").write_text(json.dumps(about), encoding="utf-8")
-    for file in beside.iterdir():
-        with open(file, "rb+") as handle:
-            os.fsync(handle.fileno())
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(beside, target)
+    try:
+        tensors = {
+            f"{part}/{name}": one.detach().contiguous() for part in PARTS for name, one in getattr(state, part).items()
+        }
+        save_file(tensors, beside / TENSORS)
+        about = {"step": state.step, "ema_updates": state.ema_updates, "memory": state.memory, "config": state.config}
+        about["sha256"] = _digest(beside / TENSORS, about)
+        (beside / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        for file in beside.iterdir():
+            with open(file, "rb+") as handle:
+                os.fsync(handle.fileno())
+        sync_folder(beside)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(beside, target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)  # half a state must not fill the disk
+        raise
     sync_folder(states)
     for old in found(folder)[:-keep]:
         shutil.rmtree(old)
@@ -53,34 +77,42 @@ def save(folder: Path, state: State, *, keep: int) -> Path:
 
 def found(folder: Path) -> list[Path]:
     """The whole states of a run, oldest first."""
-    return sorted(one for one in (folder / "states").glob("step-*") if one.is_dir() and one.suffix != ".tmp")
+    return sorted(one for one in (folder / "states").glob("step-*") if one.is_dir() and not one.suffix)
 
 
 def load_latest(folder: Path) -> State | None:
-    states = found(folder)
-    if not states:
-        return None
-    about = json.loads((states[-1] / "state.json").read_text(encoding="utf-8"))
-    parts: dict[str, dict[str, Tensor]] = {"parameters": {}, "ema": {}, "optimizer": {}}
-    for key, tensor in load_file(states[-1] / "state.safetensors").items():
-        part, _, name = key.partition("/")
-        parts[part][name] = tensor
-    return State(about["step"], parts["parameters"], parts["ema"], about["ema_updates"], parts["optimizer"])
+    """The newest state that is as it was saved; damaged ones are set aside as step-N.damaged, with a warning."""
+    for path in reversed(found(folder)):
+        try:
+            return load(path)
+        except Damaged as error:
+            aside = path.with_suffix(".damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(path, aside)
+            log.warning("The state %s is damaged (%s) and set aside; the one before it is used.", path.name, error)
+    return None
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:
-    return {
-        f"{name}/{key}": value
-        for name, parameter in parameters.items()
-        for key, value in optimizer.state.get(parameter, {}).items()
-    }
+def load(path: Path) -> State:
+    try:
+        about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        given = about.pop("sha256", None)  # older states have none
+        if given is not None and given != _digest(path / TENSORS, about):
+            raise Damaged("its checksum differs")
+        parts: dict[str, dict[str, Tensor]] = {part: {} for part in PARTS}
+        for key, tensor in load_file(path / TENSORS).items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor
+        notes = {"memory": about.get("memory", {}), "config": about.get("config", {})}
+        return State(step=about["step"], ema_updates=about["ema_updates"], **parts, **notes)
+    except (FileNotFoundError, SafetensorError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise Damaged(str(error)) from error
 
 
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, parameters: dict[str, torch.nn.Parameter], tensors: dict[str, Tensor]
-) -> None:
-    for key, value in tensors.items():
-        name, _, part = key.rpartition("/")
-        if part != "step":  # the fused step reads memory in order, so the strides must be the parameter's
-            value = torch.empty_like(parameters[name], requires_grad=False).copy_(value)
-        optimizer.state[parameters[name]][part] = value
+def _digest(tensors: Path, about: Mapping[str, Any]) -> str:
+    """SHA-256 of both files' contents."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    with open(tensors, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

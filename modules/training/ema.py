@@ -24,6 +24,12 @@ class Ema:
         torch._foreach_lerp_(list(self.shadow.values()), [one.detach() for one in self._live.values()], 1 - decay)
         self.updates += 1
 
+    @torch.no_grad()
+    def restore(self, shadow: dict[str, Tensor], updates: int) -> None:
+        for name, one in self.shadow.items():
+            one.copy_(shadow[name])
+        self.updates = updates
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The live parameters hold the mean inside, and their own values again after."""

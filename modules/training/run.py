@@ -13,6 +13,7 @@ from modules.training.datasets import fluent_emoji
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.folder import PictureFolder
 from modules.training.loop import Method, OnMetrics, OnSample, train
+from modules.training.processes import make_accelerator, placed
 
 
 def run_training(
@@ -29,7 +30,13 @@ def run_training(
     before = torch.get_num_threads()
     torch.set_num_threads(config.run.threads)
     try:
-        return train(config, make_method(config), stopping=stopping, on_metrics=on_metrics, on_sample=on_sample)
+        accelerator = make_accelerator(config.run)
+        config = placed(config, accelerator)
+        with accelerator.main_process_first():  # which makes the caches that the others read
+            method = make_method(config)
+        result = train(config, method, stopping=stopping, on_metrics=on_metrics, on_sample=on_sample)
+        accelerator.end_training()
+        return result
     finally:
         torch.set_num_threads(before)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,12 @@ from modules.training.config import Autoencoder, Config, Data, Diffusion, Optimi
 from modules.training.datasets.fluent_emoji import PictureSet, Subject
 
 SIZE = 32
+TOY = Path(__file__).with_name("toy.py")
+_spec = importlib.util.spec_from_file_location("toy", TOY)
+assert _spec is not None
+assert _spec.loader is not None
+sys.modules["toy"] = importlib.util.module_from_spec(_spec)  # so that tests may `from toy import Toy`
+_spec.loader.exec_module(sys.modules["toy"])
 SHADES = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220), "yellow": (240, 210, 40)}
 
 
@@ -88,3 +96,28 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny = sys.modules.setdefault(spec.name, importlib.util.module_from_spec(spec))
     spec.loader.exec_module(tiny)
     return tiny.make_tiny_sd1(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def toy_config(tmp_path: Path) -> Config:
+    """Two parts a batch, a state every third step, a rate that remembers losses."""
+    run = Run(str(tmp_path / "run"), steps=16, batch_size=4, accumulate=2, threads=1, save_every=3, log_every=1)
+    return Config(
+        method="autoencoder",
+        run=dataclasses.replace(run, validate_every=4, sample_every=5),
+        data=Data(folder="", size=64),
+        optimizer=Optimizer(lr=0.02, warmup=2, schedule="plateau", every=2, ema_decay=0.9),
+    )
+
+
+@pytest.fixture
+def run_toy() -> Callable[..., None]:
+    """Run toy.py with arguments in a process of its own."""
+
+    def run(*arguments: object) -> None:
+        code = f"import runpy; runpy.run_path({str(TOY)!r}, run_name='__main__')"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        told = subprocess.run(command, capture_output=True, text=True, cwd=TOY.parents[2], timeout=120)
+        assert told.returncode == 0, told.stdout + told.stderr
+
+    return run

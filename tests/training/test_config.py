@@ -28,6 +28,11 @@ def test_recipes_are_valid_and_survive_saving(path: Path, tmp_path: Path) -> Non
         ("method=magic", "magic"),
         ("autoencoder.channels=[10,10]", "norm_groups"),
         ("run.precision=int3", "int3"),
+        ("run.precision=fp16", "CUDA only"),
+        ("run.accumulate=0", "run.accumulate"),
+        ("run.save_every=0", "run.save_every"),
+        ("optimizer.kind=adamw8bit", "adamw8bit.*run.device is cpu"),
+        ("optimizer.schedule=linear", "plateau"),
     ],
 )
 def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:

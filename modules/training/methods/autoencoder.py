@@ -26,6 +26,8 @@ VALIDATION_PICTURES = 32
 class Autoencoder:
     """Trains AutoencoderKL; `finish` folds the latents' statistics in, so that latents have mean 0 and deviation 1."""
 
+    opponent = None
+
     def __init__(self, config: Config, pictures: PictureSet) -> None:
         self.config, self.pictures = config, pictures
         held_out = [index for index, one in enumerate(pictures.subjects) if one.held_out]
@@ -41,7 +43,7 @@ class Autoencoder:
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         settings = self.config.autoencoder
-        target = to_tensor(self._crops(step)).to(self.config.run.device)
+        target = to_tensor(self._crops(generator.initial_seed())).to(self.config.run.device)
         posterior = self.vae.encode(target).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(target.device)
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -62,9 +64,9 @@ class Autoencoder:
         )
         return reconstruction + kl_weight * parts["kl"], parts
 
-    def _crops(self, step: int) -> np.ndarray:
+    def _crops(self, seed: int) -> np.ndarray:
         """uint8 RGB, [batch, crop, crop, 3]."""
-        generator = numpy_generator(self.config.run.seed, "crops", step)
+        generator = numpy_generator(seed, "crops")
         crop, size, names = self.config.autoencoder.crop, self.pictures.size, list(COLOURS)
         crops = []
         for index in generator.choice(self.train_indices, self.config.run.batch_size):
