@@ -28,6 +28,13 @@ def test_recipes_are_valid_and_survive_saving(path: Path, tmp_path: Path) -> Non
         ("method=magic", "magic"),
         ("autoencoder.channels=[10,10]", "norm_groups"),
         ("run.precision=int3", "int3"),
+        ("autoencoder.kind=vae", "vae"),
+        ("autoencoder.whole_share=2", "whole_share"),
+        ("autoencoder.codebook.size=1", "codebook.size"),
+        ("autoencoder.codebook.decay=99", "codebook.decay"),
+        ("autoencoder={l1_weight=0, l2_weight=0, edge_weight=0}", "how near"),
+        ("autoencoder={crop=16, adversarial={weight=0.5}}", "discriminator"),
+        ("autoencoder.adversarial={weight=0.5, penalty_every=0}", "penalty_every"),
     ],
 )
 def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
+from modules.training.coders.kl import build
 from modules.training.config import Autoencoder, Data
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.scenes import make_scenes
 from modules.training.latent_cache import cached_latents, encode
-from modules.training.methods.autoencoder import build
 
 SETTINGS = Autoencoder(channels=(8, 8), norm_groups=2)
 
