@@ -42,14 +42,13 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def revive(self, vectors: Tensor, generator: torch.Generator) -> int:
         """Put codes that are hardly used where latents are far from every code. Returns how many there were."""
-        fair_share = float(_over_processes(torch.tensor(float(len(vectors))))) / self.settings.size
-        dead = torch.nonzero(self.counts < self.settings.revive_below * fair_share).flatten()[: len(vectors)]
+        total = _over_processes(torch.tensor(float(len(vectors)), device=vectors.device))
+        fair_share = float(total) / self.settings.size
+        dead = torch.nonzero(self.counts < self.settings.revive_below * fair_share).flatten()
         if len(dead) == 0:
             return 0
-        # as k-means++ seeds: many latents are alike (a plain background) and need one code only
         error = (vectors - self.codes[self.nearest(vectors)]).square().sum(1)
-        chosen = torch.multinomial(error.cpu() + 1e-8, len(dead), generator=generator).to(vectors.device)
-        fresh = vectors[chosen].contiguous()
+        fresh = spread(vectors.cpu(), error.cpu(), len(dead), generator).to(vectors.device)
         if dist.is_available() and dist.is_initialized():
             dist.broadcast(fresh, src=0)
         self.codes[dead] = fresh
@@ -67,6 +66,18 @@ class Codebook(nn.Module):
         total = self.counts.sum()
         smoothed = (self.counts + SMOOTHING) / (total + self.settings.size * SMOOTHING) * total
         self.codes.copy_(self.sums / smoothed[:, None])
+
+
+def spread(vectors: Tensor, error: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` of the vectors, far from each other as k-means++ seeds: many are alike (a plain background).
+
+    `error` is every vector's squared distance to what is there already, [N].
+    """
+    chosen = []
+    for _ in range(count):
+        chosen.append(vectors[torch.multinomial(error + 1e-8, 1, generator=generator)])
+        error = torch.minimum(error, (vectors - chosen[-1]).square().sum(1))
+    return torch.cat(chosen)
 
 
 def as_vectors(latents: Tensor) -> Tensor:

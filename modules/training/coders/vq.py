@@ -16,12 +16,18 @@ from modules.training.coders.identity_start import start_as_identity
 from modules.training.config import Autoencoder as Settings
 
 
+class CheckpointedVq(VQModel):
+    """Its encoder and decoder can save memory by computing activations twice; diffusers only does not say so."""
+
+    _supports_gradient_checkpointing = True
+
+
 class VqCoder:
     """A VQModel with our own quantiser in the place of diffusers'; `save` writes a plain one."""
 
     def __init__(self, settings: Settings, size: int) -> None:
         self.settings, self.size = settings, size
-        self.vae = VQModel(**self._arguments())
+        self.vae = CheckpointedVq(**self._arguments())
         start_as_identity(self.vae)
         self.codebook = Codebook(settings.codebook, settings.latent_channels)
         self.vae.quantize = self.codebook

@@ -58,7 +58,7 @@ class Autoencoder:
         return Opponent({"discriminator": self.adversary.discriminator}, self._opponent_loss)
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        target = to_tensor(self._batch(step)).to(self.config.run.device)
+        target = to_tensor(self._batch(generator.initial_seed())).to(self.config.run.device)
         output, on_latents, latent_parts = self.coder.reconstruct(target, generator)
         output = output.float()
         parts = {name: part(output, target) for name, (_, part) in self.parts.items()}
@@ -76,15 +76,15 @@ class Autoencoder:
         assert self.seen is not None
         return self.adversary.loss(step, *self.seen)
 
-    def _batch(self, step: int) -> np.ndarray:
+    def _batch(self, seed: int) -> np.ndarray:
         """uint8 RGB, [batch, size, size, 3]; of whole pictures there are as many as have the pixels of the crops."""
         settings, batch_size, whole = self.config.autoencoder, self.config.run.batch_size, self.pictures.size
-        if numpy_generator(self.config.run.seed, "whole", step).random() < settings.whole_share:
-            return self._crops(step, whole, max(1, batch_size * settings.crop**2 // whole**2))
-        return self._crops(step, settings.crop, batch_size)
+        if numpy_generator(seed, "whole").random() < settings.whole_share:
+            return self._crops(seed, whole, max(1, batch_size * settings.crop**2 // whole**2))
+        return self._crops(seed, settings.crop, batch_size)
 
-    def _crops(self, step: int, crop: int, count: int) -> np.ndarray:
-        generator = numpy_generator(self.config.run.seed, "crops", step)
+    def _crops(self, seed: int, crop: int, count: int) -> np.ndarray:
+        generator = numpy_generator(seed, "crops")
         size, names = self.pictures.size, list(COLOURS)
         crops = []
         for index in generator.choice(self.train_indices, count):

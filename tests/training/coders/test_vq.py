@@ -43,3 +43,16 @@ def test_gradients_pass_straight_through_the_codes() -> None:
     torch.testing.assert_close(loss.detach(), 0.25 * parts["commitment"])
     assert "quantize" not in " ".join(name for name, _ in coder.vae.named_parameters())
     assert {"quantize.codes", "quantize.counts", "quantize.sums"} <= coder.vae.state_dict().keys()
+
+
+def test_computing_activations_twice_changes_no_gradient() -> None:
+    slopes = []
+    for twice in (False, True):
+        coder, pictures = trained()
+        if twice:
+            coder.vae.enable_gradient_checkpointing()
+        output, _, _ = coder.reconstruct(pictures, torch.Generator().manual_seed(2))
+        output.square().mean().backward()
+        slopes.append([one.grad for one in coder.vae.parameters()])
+    for once, again in zip(*slopes):
+        torch.testing.assert_close(once, again)

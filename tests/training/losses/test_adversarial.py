@@ -133,6 +133,7 @@ def test_it_learns_to_tell_sharp_from_blurred() -> None:
     torch.manual_seed(0)
     adversary = Adversary(Adversarial(weight=1, start=0, channels=8, layers=2))
     optimizer = torch.optim.Adam(adversary.discriminator.parameters(), 2e-3, betas=(0.5, 0.9))
+    real = fake = 0.0
     for step in range(60):
         sharp = torch.randn(4, 3, 32, 32).sign()
         row = adversary.loss(step, sharp, nn.functional.avg_pool2d(sharp, 3, 1, 1))
