@@ -236,10 +236,11 @@ def _check_autoencoder(config: Config) -> None:
 
 def _check_adversarial(auto: Autoencoder) -> None:
     settings = auto.adversarial
-    for name in ("channels", "layers", "penalty_every"):
-        if getattr(settings, name) < 1:
+    counts, amounts = ("channels", "layers", "penalty_every"), ("weight", "start", "alone", "ramp", "most", "penalty")
+    for name, lowest in {**dict.fromkeys(counts, 1), **dict.fromkeys(amounts, 0)}.items():
+        if getattr(settings, name) < lowest:
             place = f"autoencoder.adversarial.{name}"
-            raise UserError(f"{place} is {getattr(settings, name)}.", hint="It must be at least 1.", field=place)
+            raise UserError(f"{place} is {getattr(settings, name)}.", hint=f"Use {lowest} or more.", field=place)
     least = 3 * 2**settings.layers  # smaller ones have no logit
     if auto.crop < least:
         raise UserError(

@@ -35,6 +35,7 @@ def test_recipes_are_valid_and_survive_saving(path: Path, tmp_path: Path) -> Non
         ("autoencoder={l1_weight=0, l2_weight=0, edge_weight=0}", "how near"),
         ("autoencoder={crop=16, adversarial={weight=0.5}}", "discriminator"),
         ("autoencoder.adversarial={weight=0.5, penalty_every=0}", "penalty_every"),
+        ("autoencoder.adversarial.weight=-1", "adversarial.weight"),
     ],
 )
 def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:

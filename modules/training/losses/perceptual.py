@@ -13,7 +13,7 @@ WINDOW, WAVELENGTH, DEVIATION = 7, 4.0, 1.5  # pixels
 
 
 class GaborEnergies:
-    """L1 between the local energies of two pictures, relative to the energy that is there.
+    """L1 between the local energies of two pictures.
 
     An energy is the modulus of an even and an odd filter's answers: it knows that something fine of that size and
     direction is there, not exactly where. A blurred texture is punished although a sharper one a pixel off would cost
@@ -29,8 +29,7 @@ class GaborEnergies:
         for scale in range(SCALES):
             if scale:
                 output, target = F.avg_pool2d(output, 2), F.avg_pool2d(target, 2)
-            made, wanted = self.energies(output), self.energies(target)
-            total = total + ((made - wanted).abs() / (wanted + 0.1)).mean()
+            total = total + (self.energies(output) - self.energies(target)).abs().mean()
         return total / SCALES
 
     def energies(self, pictures: Tensor) -> Tensor:
