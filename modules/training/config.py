@@ -104,6 +104,9 @@ class Autoencoder:
     """`kl_weight` is per latent element against the loss summed over pixels (arXiv:2112.10752's form, per picture).
 
     Each level of `channels` after the first halves the size: 3 levels for 4x, 4 for 8x, 5 for 16x.
+
+    `whole_share` of the steps show whole pictures, in number as many pixels as the crops: group normalisation has
+    other statistics there (measured by tests/benchmarks/autoencoder.py: a quarter brings 0.9 dB on whole pictures).
     """
 
     kind: Literal["kl", "vq"] = "kl"
@@ -112,7 +115,7 @@ class Autoencoder:
     latent_channels: int = 4
     norm_groups: int = 8
     crop: int = 64
-    whole_share: float = 0.0  # of the steps show whole pictures, in number as many pixels as the crops
+    whole_share: float = 0.0
     l1_weight: float = 1.0
     l2_weight: float = 2.0
     edge_weight: float = 1.0

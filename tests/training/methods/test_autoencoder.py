@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
+from modules.training.checkpoints import load_latest
 from modules.training.config import Adversarial, Codebook, Config
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.loop import train
@@ -80,6 +82,27 @@ def test_the_discriminator_joins_late(autoencoder_config: Config, pictures: Pict
         more = 0.5 * parts["adversarial_weight"] * parts["adversarial"] if step >= 4 else torch.zeros(())
         torch.testing.assert_close(loss, without + more)
     assert not any(one.grad is not None for one in opponent.modules["discriminator"].parameters())
+
+
+def test_a_resumed_run_of_two_players_is_bit_identical(
+    autoencoder_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    adversarial = Adversarial(weight=0.5, start=6, alone=3, ramp=3, channels=4, layers=2, penalty=0.1, penalty_every=2)
+    config = changed(autoencoder_config, kind="vq", codebook=Codebook(size=32), adversarial=adversarial)
+    states = []
+    for name in ("straight", "broken"):
+        part = dataclasses.replace(config, run=dataclasses.replace(config.run, folder=str(tmp_path / name)))
+        if name == "broken":
+            asked = iter(range(1, 1000))
+            train(part, Autoencoder(part, pictures), stopping=lambda: next(asked) >= 7)  # noqa: B023
+        train(part, Autoencoder(part, pictures))
+        states.append(load_latest(tmp_path / name))
+    one, other = states
+    for kind in ("parameters", "buffers", "ema", "optimizer", "opponent"):
+        tensors, others = getattr(one, kind), getattr(other, kind)
+        assert tensors.keys() == others.keys() != set()
+        differing = [key for key in tensors if not torch.equal(tensors[key], others[key])]
+        assert not differing, f"{kind} differ: {differing[:5]}"
 
 
 def test_a_share_of_the_steps_shows_whole_pictures_of_as_many_pixels(
