@@ -1,4 +1,10 @@
-"""A perceptual loss without a trained network: local energies of Gabor filters at three sizes."""
+"""A perceptual loss without a trained network: local energies of Gabor filters at three sizes.
+
+No pretrained network of the usual kind (VGG, AlexNet) comes with a package, and this one needs none. Measured by
+tests/benchmarks/autoencoder.py with weight 4 beside the pixel losses, 250 steps, held-out emoji, two seeds: PSNR +0.9
+and +0.2 dB, SSIM +0.021 and +0.008. It made nothing sharper (the Laplacian's size stayed at 0.61 of the picture's): for
+that there is the discriminator.
+"""
 
 from __future__ import annotations
 
