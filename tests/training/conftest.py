@@ -63,7 +63,7 @@ def autoencoder_config(tmp_path: Path) -> Config:
 @pytest.fixture
 def diffusion_config(autoencoder_config: Config, tmp_path: Path, pictures: PictureSet) -> Config:
     """With an untrained autoencoder: the second stage must work on whatever latents it gets."""
-    from modules.training.methods.autoencoder import build
+    from modules.training.coders.kl import build
 
     torch.manual_seed(0)
     build(autoencoder_config.autoencoder, SIZE).save_pretrained(tmp_path / "autoencoder")

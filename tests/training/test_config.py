@@ -33,6 +33,14 @@ def test_recipes_are_valid_and_survive_saving(path: Path, tmp_path: Path) -> Non
         ("run.save_every=0", "run.save_every"),
         ("optimizer.kind=adamw8bit", "adamw8bit.*run.device is cpu"),
         ("optimizer.schedule=linear", "plateau"),
+        ("autoencoder.kind=vae", "vae"),
+        ("autoencoder.whole_share=2", "whole_share"),
+        ("autoencoder.codebook.size=1", "codebook.size"),
+        ("autoencoder.codebook.decay=99", "codebook.decay"),
+        ("autoencoder={l1_weight=0, l2_weight=0, edge_weight=0}", "how near"),
+        ("autoencoder={crop=16, adversarial={weight=0.5}}", "discriminator"),
+        ("autoencoder.adversarial={weight=0.5, penalty_every=0}", "penalty_every"),
+        ("autoencoder.adversarial.weight=-1", "adversarial.weight"),
     ],
 )
 def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:

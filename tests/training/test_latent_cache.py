@@ -12,11 +12,11 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from modules.training import latent_cache
+from modules.training.coders.kl import build
 from modules.training.config import Autoencoder, Data
 from modules.training.datasets.emoji_scenes import EmojiScenes
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.latent_cache import cached_latents, encode, statistics
-from modules.training.methods.autoencoder import build
 
 SETTINGS = Autoencoder(channels=(8, 8), norm_groups=2)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, VQModel
 from torch import Tensor, nn
 
 COLOURS = 3
@@ -25,9 +25,11 @@ LARGE = 3.0
 
 
 @torch.no_grad()
-def start_as_identity(vae: AutoencoderKL) -> None:
-    """Needs at least 16 channels in groups that are multiples of 4 at every level; others are left as they are."""
+def start_as_identity(vae: AutoencoderKL | VQModel) -> None:
+    """Needs 3 latent channels and 16 others in groups that are multiples of 4 at every level; else nothing changes."""
     widths = vae.config["block_out_channels"]
+    if vae.config["latent_channels"] < COLOURS:
+        return
     if min(widths) < SIGNALS + 4 or (widths[0] // vae.config["norm_num_groups"]) % 4:
         return
     for module in vae.modules():
