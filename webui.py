@@ -9,11 +9,18 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from modules.core.errors import EaselError
 from modules.core.options import Options, parse_options, paths_from
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from modules.jobs.queue import JobQueue
+    from modules.processing.engine import Engine
 
 log = logging.getLogger("easel")
 
@@ -42,10 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: Options) -> int:
     """Answer the page and the API until stopped. The model loads in the background."""
-    from modules.api.app import build_app
     from modules.api.edge import Edge, edge_policy, login_for_listening
     from modules.api.serve import bind, open_browser_when_up, server_for, url_of
-    from modules.api.services import Services
     from modules.jobs.generate import make_generate_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
@@ -58,13 +63,7 @@ def serve(options: Options) -> int:
         queue = JobQueue(
             JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit, settings=settings
         )
-        app = build_app(Services(engine=engine, queue=queue, settings=settings, paths=paths, options=options))
-        if not options.mode.nowebui:
-            from modules.gradio_ui.app import build_ui, mount
-            from modules.gradio_ui.services import UiServices
-
-            services = UiServices(engine=engine, queue=queue, settings=settings, paths=paths, options=options)
-            mount(app, build_ui(services), services)
+        app = application(engine, queue, options)
         login = login_for_listening(options)
         policy = edge_policy(options, sock.getsockname()[1], login=login)
         server = server_for(Edge(app, policy), options)
@@ -81,6 +80,22 @@ def serve(options: Options) -> int:
         finally:
             queue.stop(timeout_s=10)
     return 0
+
+
+def application(engine: Engine, queue: JobQueue, options: Options) -> FastAPI:
+    """All that answers, without the edge around it: the API, and the page unless --nowebui."""
+    from modules.api.app import build_app
+    from modules.api.services import Services
+
+    services = Services(engine=engine, queue=queue, settings=engine.settings, paths=engine.paths, options=options)
+    app = build_app(services)
+    if not options.mode.nowebui:
+        from modules.gradio_ui.app import build_ui, mount
+        from modules.gradio_ui.services import UiServices
+
+        page = UiServices(engine=engine, queue=queue, settings=engine.settings, paths=engine.paths, options=options)
+        mount(app, build_ui(page), page)
+    return app
 
 
 def prepare_folders(paths: Paths) -> None:

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import pkgutil
+import reprlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,7 +23,9 @@ from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.version import VERSION
 from modules.jobs.job import QueueFullError
 
-THREADS = 256  # a blocking txt2img call holds one; progress and interrupt must still find another
+THREADS = 64  # for calls that answer at once; those that wait have threads of their own
+
+ALWAYS = ("internal",)  # route files that the page needs too
 
 
 class SafeJSON(JSONResponse):
@@ -46,11 +49,21 @@ def plain(value: Any) -> Any:
 
 
 def build_app(services: Services) -> FastAPI:
-    """All routes of the API, /internal/ping among them, without the edge (modules.api.edge), which goes outermost."""
-    app = FastAPI(title="Easel", version=VERSION, default_response_class=SafeJSON, lifespan=_more_threads)
+    """The routes of the API (of /internal alone without --api), without the edge, which goes outermost."""
+    api = services.options.mode.api
+    app = FastAPI(
+        title="Easel",
+        version=VERSION,
+        default_response_class=SafeJSON,
+        lifespan=_more_threads,
+        openapi_url="/openapi.json" if api else None,
+        docs_url=None,  # FastAPI's own pages load scripts from another host; routes/docs.py serves ours
+        redoc_url=None,
+    )
     for found in sorted(pkgutil.iter_modules(routes.__path__), key=lambda one: one.name):
-        module = importlib.import_module(f"{routes.__name__}.{found.name}")
-        app.include_router(module.routes(services))
+        if api or found.name in ALWAYS:
+            module = importlib.import_module(f"{routes.__name__}.{found.name}")
+            app.include_router(module.routes(services))
     app.add_exception_handler(EaselError, _easel_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -80,14 +93,28 @@ def _easel_error(request: Request, error: Exception) -> SafeJSON:
 
 def _validation_error(request: Request, error: Exception) -> SafeJSON:
     assert isinstance(error, RequestValidationError)
-    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]  # not the input: any size
-    told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong[:20])
-    reply = {"error": "RequestValidationError", "detail": wrong[:20], "body": "", "errors": told}
+    found = list(error.errors())[:20]
+    told = "; ".join(_told(one) for one in found)
+    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in found]  # not the input: any size
+    reply = {"error": "RequestValidationError", "detail": wrong, "body": "", "errors": told}
     return SafeJSON(reply, status_code=422)
+
+
+def _told(wrong: Mapping[str, Any]) -> str:
+    """Which field, what came, what was expected."""
+    if wrong["type"] == "json_invalid":
+        return f"The body is not JSON: {wrong['ctx']['error']} at character {wrong['loc'][-1]}."
+    name = ".".join(str(part) for part in wrong["loc"])
+    came = wrong.get("input")
+    shown = f" is {reprlib.repr(came)}" if isinstance(came, (str, int, float, bool)) else ""
+    return f"{name}{shown}: {wrong['msg']}"
 
 
 def _http_error(request: Request, error: Exception) -> SafeJSON:
     assert isinstance(error, HTTPException)
-    reply = error_reply(error.status_code, type(error).__name__, str(error.detail))
+    detail = str(error.detail)
+    if error.status_code == 400 and isinstance(error.__cause__, Exception):  # FastAPI could not read the body
+        detail = f"The body is not JSON that can be read: {error.__cause__}."
+    reply = error_reply(error.status_code, type(error).__name__, detail)
     reply.headers.update(error.headers or {})
     return reply

@@ -37,12 +37,18 @@ INTERRUPT_AFTER_CURRENT = define(
 
 @dataclass(frozen=True)
 class JobSnapshot:
-    """What a job has shown so far. `preview_id` grows with every preview. `pictures`: all, also of finished jobs."""
+    """What a job has shown so far. `preview_id` grows with every preview. `pictures`: all, also of finished jobs.
+
+    What the running job was told: `skipped` until it gives up the batch, `stopping` after it, `interrupted` at once.
+    """
 
     progress: Progress | None = None
     preview: Preview | None = None
     preview_id: int = 0
     pictures: tuple[Picture, ...] = ()
+    skipped: bool = False
+    stopping: bool = False
+    interrupted: bool = False
 
 
 class _Run:
@@ -171,7 +177,10 @@ class JobQueue:
         with self._changed:
             job = self.get(id)
             if self._run is not None and self._running is not None and self._running.id == job.id:
-                return self._run.shown
+                told = self._run.control
+                return dataclasses.replace(
+                    self._run.shown, skipped=told.skipped, stopping=told.stopping, interrupted=told.interrupted
+                )
             return JobSnapshot(pictures=self._store.pictures(id))
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
@@ -216,7 +225,7 @@ class JobQueue:
         with self._changed:
             run = self._run_of(id) if id is None or self.get(id).state is not JobState.queued else None
             shown = run.shown.progress if run else None
-            more = shown is not None and shown.image + 1 < shown.images
+            more = shown is not None and shown.batch + 1 < shown.batches
             patient = more and run is not None and not run.control.stopping
             self.interrupt(id, now=not (patient and self._settings[INTERRUPT_AFTER_CURRENT]))
 
@@ -263,6 +272,14 @@ class JobQueue:
             if not JobState(state).terminal:
                 raise UserError(f"Jobs that are {state} cannot be cleared.", hint="Cancel them first.", field="states")
         for picture in self._store.delete([JobState(state) for state in states]):
+            Path(picture.path).unlink(missing_ok=True)
+
+    def forget(self, id: str) -> None:
+        """`clear`, for one finished job."""
+        job = self.get(id)
+        if not job.state.terminal:
+            raise UserError(f"The job is {job.state}; only a finished one can be forgotten.", hint="Cancel it first.")
+        for picture in self._store.delete_one(id):
             Path(picture.path).unlink(missing_ok=True)
 
     def start(self) -> None:

@@ -10,7 +10,10 @@ from typing import Union
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`fraction` of the whole job, 0 to 1; `image` counts from 0. `stage`: load, encode, denoise, decode, save."""
+    """`fraction` of the whole job, 0 to 1. `stage`: load, encode, denoise, decode, save.
+
+    `image` and `batch` count from 0: the first picture of the batch at work, and that batch.
+    """
 
     fraction: float
     stage: str
@@ -18,6 +21,8 @@ class Progress:
     steps: int = 0
     image: int = 0
     images: int = 1
+    batch: int = 0
+    batches: int = 1
     eta_s: float | None = None
     text: str = ""
 

@@ -43,7 +43,10 @@ class Bench:
         images = job.request.get("images", 1)
         made = []
         for image in range(images):
-            report(Progress(fraction=image / images, stage="denoise", image=image, images=images))
+            at = Progress(
+                fraction=image / images, stage="denoise", image=image, images=images, batch=image, batches=images
+            )
+            report(at)
             self.held.set()
             while not self.go.is_set() and not control.interrupted and not control.stopping and not control.skipped:
                 time.sleep(0.001)
@@ -237,7 +240,7 @@ def test_the_second_press_stops_at_once(bench: Bench) -> None:
     seen: list[tuple[bool, bool]] = []
 
     def stubborn(job: Job, control: Control, report: Report) -> dict[str, Any]:
-        report(Progress(fraction=0, stage="denoise", image=0, images=2))
+        report(Progress(fraction=0, stage="denoise", images=2, batches=2))
         for _ in range(2):
             bench.queue.interrupt_smart(job.id)
             seen.append((control.stopping, control.interrupted))

@@ -13,6 +13,8 @@ from modules.api.models import ProgressQuestion
 from modules.api.services import Services
 from modules.core.errors import NotFoundError
 from modules.core.version import VERSION
+from modules.jobs.queue import JobSnapshot
+from modules.processing.progress import Preview
 
 
 def routes(services: Services) -> APIRouter:
@@ -34,11 +36,10 @@ def routes(services: Services) -> APIRouter:
         except NotFoundError:
             job = None
         state = _state(job) if job else ""
-        shot = services.queue.snapshot(job.id) if job else None
-        now = getattr(shot, "progress", None)
-        preview: Any = getattr(shot, "preview", None)
-        wanted = preview is not None and body.live_preview and preview.step != body.id_live_preview
-        fresh: Any = preview if wanted else None
+        shot = services.queue.snapshot(job.id) if job else JobSnapshot()
+        now, preview = shot.progress, shot.preview
+        wanted = preview is not None and body.live_preview and shot.preview_id != body.id_live_preview
+        fresh = preview if wanted else None
         return {
             "active": state == "running",
             "queued": state == "queued",
@@ -46,8 +47,8 @@ def routes(services: Services) -> APIRouter:
             "progress": now.fraction if now else None,
             "eta": now.eta_s if now else None,
             "live_preview": _data_uri(fresh) if fresh else None,
-            "id_live_preview": fresh.step if fresh else body.id_live_preview,
-            "textinfo": now.text if now else ("In queue..." if state == "queued" else None),
+            "id_live_preview": shot.preview_id if fresh else body.id_live_preview,
+            "textinfo": now.text or None if now else ("In queue..." if state == "queued" else None),
         }
 
     @router.get("/sysinfo")
@@ -70,5 +71,5 @@ def _state(job: Any) -> str:
     return str(getattr(job.state, "value", job.state))
 
 
-def _data_uri(preview: Any) -> str:
+def _data_uri(preview: Preview) -> str:
     return f"data:{preview.mime};base64,{base64.b64encode(preview.data).decode('ascii')}"
