@@ -25,6 +25,7 @@ from modules.jobs.job import QueueFullError
 
 THREADS = 64  # for calls that answer at once; those that wait have threads of their own
 
+RETRY_AFTER_S = 10  # when the queue is full
 ALWAYS = ("internal",)  # route files that the page needs too
 
 
@@ -88,7 +89,10 @@ def _easel_error(request: Request, error: Exception) -> SafeJSON:
     elif not isinstance(error, UserError):
         status = 500
     field = getattr(error, "field", "")
-    return error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))
+    reply = error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))
+    if status == 503:
+        reply.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return reply
 
 
 def _validation_error(request: Request, error: Exception) -> SafeJSON:

@@ -170,7 +170,9 @@ def test_a_finished_job_is_forgotten_with_its_unsaved_pictures(site: SimpleNames
     for name in ("kept", "gone"):
         ask(site, name, id=name)
         finish(site, name)
-    site.queue._store.order_pictures("gone", [dataclasses.replace(site.queue.snapshot("gone").pictures[0], saved=False)])
+    site.queue._store.order_pictures(
+        "gone", [dataclasses.replace(site.queue.snapshot("gone").pictures[0], saved=False)]
+    )
     assert site.client.delete(f"{JOBS}/gone").json()["state"] == "done"
     assert site.client.delete(f"{JOBS}/gone").status_code == 404
     assert [one.name for one in site.folder.glob("*.png")] == ["0-kept.png"]

@@ -252,6 +252,41 @@ def test_the_second_press_stops_at_once(bench: Bench) -> None:
     assert seen == [(True, False), (True, True)]
 
 
+def test_a_snapshot_tells_what_the_running_job_was_told(bench: Bench) -> None:
+    seen: list[tuple[bool, bool, bool]] = []
+
+    def obedient(job: Job, control: Control, report: Report) -> dict[str, Any]:
+        def look() -> None:
+            shot = bench.queue.snapshot(job.id)
+            seen.append((shot.skipped, shot.stopping, shot.interrupted))
+
+        look()
+        bench.queue.skip(job.id)
+        look()
+        control.take_skip()
+        bench.queue.interrupt(job.id, now=False)
+        look()
+        bench.queue.interrupt(job.id)
+        look()
+        return {"interrupted": True}
+
+    bench.queue._handlers["note"] = obedient
+    bench.queue.start()
+    job = bench.ended(bench.queue.submit("note", {}))
+    assert seen == [(False, False, False), (True, False, False), (False, True, False), (False, True, True)]
+    assert not bench.queue.snapshot(job.id).interrupted, "that was the run's, not the job's"
+
+
+def test_only_a_finished_job_can_be_forgotten(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="queued"):
+        bench.queue.forget(bench.queue.submit("note", {"n": 1}).id)
+    bench.queue.start()
+    job = bench.ended(bench.queue.submit("note", {"n": 2}))
+    bench.queue.forget(job.id)
+    with pytest.raises(NotFoundError):
+        bench.queue.get(job.id)
+
+
 def test_skip_gives_up_one_picture(bench: Bench) -> None:
     bench.queue.start()
     job = bench.hold_one(images=2)

@@ -17,17 +17,16 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from modules.api.app import SafeJSON, error_reply, plain
+from modules.api.app import SafeJSON, plain
 from modules.api.limits import check_limits
 from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
 from modules.jobs.events import JobEvent, Subscription
-from modules.jobs.job import Job, JobState, QueueFullError
+from modules.jobs.job import Job, JobState
 from modules.processing.progress import Picture, Preview
 from modules.processing.requests import Generate
 
-RETRY_AFTER_S = 10
 HEARTBEAT_S = 15  # an empty comment, so that nobody between takes the line for dead
 WATCHERS = 500  # streams that look at once, on threads of their own; more of them look in turn
 LOOK_S = 1.0  # a closed connection is noticed this soon
@@ -110,10 +109,7 @@ def _add_changing(router: APIRouter, services: Services) -> None:
         request = Generate.from_json(body.request)
         check_limits(request, services.settings)
         services.engine.resolve(request)
-        try:
-            job = queue.submit(body.kind, request.to_json(), tag=body.tag, id=body.id, front=body.front)
-        except QueueFullError as error:
-            return _full(error)
+        job = queue.submit(body.kind, request.to_json(), tag=body.tag, id=body.id, front=body.front)
         headers = {"Location": f"/api/v1/jobs/{job.id}"}
         return SafeJSON(_job_json(services, job, queue.places()), status_code=202, headers=headers)
 
@@ -138,11 +134,7 @@ def _add_changing(router: APIRouter, services: Services) -> None:
 
     @router.post("/{id}/retry", status_code=202)
     def retry(id: str) -> Response:
-        try:
-            job = queue.retry(id)
-        except QueueFullError as error:
-            return _full(error)
-        return SafeJSON(_job_json(services, job, queue.places()), status_code=202)
+        return SafeJSON(_job_json(services, queue.retry(id), queue.places()), status_code=202)
 
     @router.post("/{id}/interrupt")
     def interrupt(id: str, body: Interrupt | None = None) -> dict[str, Any]:
@@ -192,12 +184,6 @@ async def _stream(watched: Subscription, looking: anyio.CapacityLimiter) -> Asyn
                 yield ": still here\n\n"
     finally:
         watched.close()
-
-
-def _full(error: QueueFullError) -> SafeJSON:
-    reply = error_reply(503, type(error).__name__, str(error))
-    reply.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return reply
 
 
 def _event_json(event: JobEvent) -> dict[str, Any]:
