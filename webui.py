@@ -66,7 +66,7 @@ def serve(options: Options) -> int:
         app = application(engine, queue, options)
         login = login_for_listening(options)
         policy = edge_policy(options, sock.getsockname()[1], login=login)
-        server = server_for(Edge(app, policy), options)
+        server = server_for(Edge(app, policy), options, queue.stop)
         url = url_of(options, sock)
         print(f"Easel is at {url}", flush=True)
         if login is not None:

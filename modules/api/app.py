@@ -21,11 +21,11 @@ from modules.api import routes
 from modules.api.services import Services
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.version import VERSION
-from modules.jobs.job import QueueFullError
+from modules.jobs.job import QueueFullError, StoppingError
 
 THREADS = 64  # for calls that answer at once; those that wait have threads of their own
 
-RETRY_AFTER_S = 10  # when the queue is full
+RETRY_AFTER_S = 10  # when the queue is full or the server stops
 ALWAYS = ("internal",)  # route files that the page needs too
 
 
@@ -84,7 +84,7 @@ def error_reply(status: int, error: str, detail: str, **more: object) -> SafeJSO
 
 def _easel_error(request: Request, error: Exception) -> SafeJSON:
     status = 404 if isinstance(error, NotFoundError) and not error.field else 422
-    if isinstance(error, QueueFullError):
+    if isinstance(error, (QueueFullError, StoppingError)):
         status = 503
     elif not isinstance(error, UserError):
         status = 500

@@ -15,7 +15,17 @@ from typing import Any
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import Setting, Settings, define
 from modules.jobs.events import Feed, Subscription
-from modules.jobs.job import TERMINAL, Job, JobError, JobState, QueueFullError, check_id, error_of, new_id
+from modules.jobs.job import (
+    TERMINAL,
+    Job,
+    JobError,
+    JobState,
+    QueueFullError,
+    StoppingError,
+    check_id,
+    error_of,
+    new_id,
+)
 from modules.jobs.store import JobStore
 from modules.processing.progress import Control, Event, Interrupted, Picture, Preview, Progress, Report
 
@@ -184,12 +194,12 @@ class JobQueue:
             return JobSnapshot(pictures=self._store.pictures(id))
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
-        """The job once it is finished, or as it stands after `timeout_s`. EaselError when the server stops first."""
+        """The job once it is finished, or as it stands after `timeout_s`. StoppingError when the server stops first."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self.get(id).state.terminal, timeout_s)
             job = self.get(id)
             if self._stopping and not job.state.terminal:
-                raise EaselError("The server is stopping.", hint="The job goes on when it is started again.")
+                raise StoppingError("The server is stopping.", hint="The job goes on when it is started again.")
             return job
 
     def subscribe(self, id: str | None = None, after: int | None = None) -> Subscription:

@@ -15,7 +15,7 @@ import pytest
 
 import webui
 from modules.api.edge import Edge, edge_policy
-from modules.api.serve import bind, server_for
+from modules.api.serve import Server, bind, server_for
 from modules.core.options import parse_options
 from modules.core.paths import Paths
 from modules.core.settings import Settings
@@ -32,6 +32,7 @@ class Served:
     client: httpx.Client
     queue: JobQueue
     engine: Engine
+    server: Server
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +59,14 @@ def serve(folder: Path, models: Path, limit: int) -> Iterator[Served]:
     with bind(options) as sock:
         port = sock.getsockname()[1]
         app = webui.application(engine, queue, options)
-        server = server_for(Edge(app, edge_policy(options, port)), options)  # type: ignore[arg-type]
+        edge = Edge(app, edge_policy(options, port))  # type: ignore[arg-type]
+        server = server_for(edge, options, queue.stop)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client:
-            yield Served(client, queue, engine)
+            yield Served(client, queue, engine, server)
         server.should_exit = True
-        queue.stop(10)
-        thread.join(10)
+        thread.join(WAIT_S)
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +90,12 @@ def _until(ask, wanted, what: str):
         if wanted(found):
             return found
     raise AssertionError(f"{what}; at last it was {found}")
+
+
+@pytest.fixture(scope="session")
+def serve_with(models: Path):
+    """A server in a data folder of its own whose worker has not begun, with room for so many jobs."""
+    return lambda folder, limit: serve(folder, models, limit)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import io
 import json
 import threading
@@ -16,6 +17,7 @@ from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
 
 TXT2IMG, PROGRESS = "/sdapi/v1/txt2img", "/sdapi/v1/progress"
+WAIT_S = 60.0
 SMALL: dict[str, Any] = {"steps": 2, "width": 64, "height": 72, "seed": 5}
 # every field of A1111's own schema at its default, as its interactive page and generated clients send it
 DEFAULTS: dict[str, Any] = {
@@ -343,6 +345,20 @@ def test_a_full_queue_is_503_on_every_route_and_loses_nothing(resting: Any) -> N
         assert (reply.status_code, int(reply.headers["retry-after"]) > 0) == (503, True)
         assert "2 jobs wait already" in reply.json()["detail"]
     assert resting.queue.counts() == {"queued": 2}
+
+
+def test_calls_that_wait_are_answered_when_the_server_stops(resting: Any, until: Any) -> None:
+    answers: list[Any] = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        picture = pool.submit(resting.client.post, TXT2IMG, json={**SMALL, "force_task_id": "mine"})
+        until(lambda: resting.queue.counts(), lambda now: now == {"queued": 1}, "the call did not arrive")
+        events = pool.submit(resting.client.get, "/api/v1/jobs/mine/events")
+        until(lambda: len(resting.queue._feed._watchers), lambda now: now == 1, "no one watches")
+        resting.server.should_exit = True
+        answers = [picture.result(WAIT_S), events.result(WAIT_S)]
+    assert answers[0].status_code == 503
+    assert "The job goes on when it is started again." in answers[0].json()["detail"]
+    assert [line for line in answers[1].text.split("\n") if line.startswith("event:")] == ["event: job"]
 
 
 def test_events_are_taken_up_where_the_line_was_lost(resting: Any) -> None:

@@ -11,7 +11,10 @@ from modules.api.services import Services
 
 PAGE = Path(__file__).parents[1] / "assets" / "docs.html"
 # The page's script and styles stand in it; the browser itself sees to it that it asks no one but this server.
-POLICY = {"Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' data:", "Cache-Control": "no-cache"}
+POLICY = {
+    "Content-Security-Policy": "default-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    "Cache-Control": "no-cache",
+}
 
 
 def routes(services: Services) -> APIRouter:

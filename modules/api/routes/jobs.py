@@ -172,7 +172,7 @@ async def _stream(watched: Subscription, looking: anyio.CapacityLimiter) -> Asyn
     silent_s = 0.0
     try:
         while not watched.closed:
-            event = await anyio.to_thread.run_sync(watched.get, LOOK_S, limiter=looking)
+            event = await anyio.to_thread.run_sync(watched.get, LOOK_S, limiter=looking, abandon_on_cancel=True)
             if event is not None:
                 silent_s = 0.0
                 data = json.dumps(plain(_event_json(event)), ensure_ascii=True)

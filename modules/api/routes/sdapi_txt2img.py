@@ -27,7 +27,9 @@ def routes(services: Services) -> APIRouter:
     async def txt2img(body: Txt2Img) -> dict[str, Any]:
         """{images, parameters, info, warnings} once they are made; force_task_id is the job's id."""
         body, job, warnings = await anyio.to_thread.run_sync(_submit, services, body)
-        done = await anyio.to_thread.run_sync(services.queue.wait, job.id, None, limiter=waiting)
+        done = await anyio.to_thread.run_sync(
+            services.queue.wait, job.id, None, limiter=waiting, abandon_on_cancel=True
+        )
         return await anyio.to_thread.run_sync(reply_of, body, done, warnings)
 
     return router
