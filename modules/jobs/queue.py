@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from modules.jobs.job import (
     error_of,
     new_id,
 )
+from modules.jobs.snapshot import JobSnapshot
 from modules.jobs.store import JobStore
 from modules.processing.progress import Control, Event, Interrupted, Picture, Preview, Progress, Report
 
@@ -43,22 +43,6 @@ INTERRUPT_AFTER_CURRENT = define(
         hint="When more pictures are to come. Pressed again, it stops at once.",
     )
 )
-
-
-@dataclass(frozen=True)
-class JobSnapshot:
-    """What a job has shown so far. `preview_id` grows with every preview. `pictures`: all, also of finished jobs.
-
-    What the running job was told: `skipped` until it gives up the batch, `stopping` after it, `interrupted` at once.
-    """
-
-    progress: Progress | None = None
-    preview: Preview | None = None
-    preview_id: int = 0
-    pictures: tuple[Picture, ...] = ()
-    skipped: bool = False
-    stopping: bool = False
-    interrupted: bool = False
 
 
 class _Run:
@@ -300,8 +284,10 @@ class JobQueue:
                 self._worker.start()
 
     def stop(self, timeout_s: float = 10) -> None:
-        """Take no more jobs; the running one is stopped and waits again at the front. For good."""
+        """Take no more jobs; the running one is stopped and waits again at the front. For good, so once is enough."""
         with self._changed:
+            if self._stopping:
+                return
             self._stopping = True
             if self._run is not None and not self._run.control.stopping:
                 self._run.put_back = True

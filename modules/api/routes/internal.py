@@ -14,7 +14,7 @@ from modules.api.services import Services
 from modules.core.errors import NotFoundError
 from modules.core.version import VERSION
 from modules.jobs.job import JobState
-from modules.jobs.queue import JobSnapshot
+from modules.jobs.snapshot import JobSnapshot
 from modules.processing.progress import Preview
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from modules.api.services import Services
-from modules.jobs.queue import JobSnapshot
+from modules.jobs.snapshot import JobSnapshot
 from modules.processing.progress import Progress
 
 NOT_BEGUN = Progress(fraction=0.0, stage="load", images=0, batches=0)
