@@ -77,7 +77,7 @@ def serve(options: Options) -> int:
         startup.done("page" if not options.mode.nowebui else "API")
         login = login_for_listening(options)
         edge = Edge(app, edge_policy(options, sock.getsockname()[1], login=login))
-        server = server_for(CallLog(edge) if options.log.api_calls else edge, options)
+        server = server_for(CallLog(edge) if options.log.api_calls else edge, options, queue.stop)
         control.attach(server)
         url = url_of(options, sock)
         print(f"Easel is at {url}", flush=True)

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import pkgutil
+import reprlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,10 +21,12 @@ from modules.api import routes
 from modules.api.services import Services
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.version import VERSION
-from modules.jobs.job import QueueFullError
+from modules.jobs.job import QueueFullError, StoppingError
 
+THREADS = 64  # for calls that answer at once; those that wait have threads of their own
+
+RETRY_AFTER_S = 10  # when the queue is full or the server stops
 ALWAYS = ("internal",)  # route files that the page needs too
-THREADS = 256  # a blocking txt2img call holds one; progress and interrupt must still find another
 
 
 class SafeJSON(JSONResponse):
@@ -55,6 +58,8 @@ def build_app(services: Services) -> FastAPI:
         default_response_class=SafeJSON,
         lifespan=_more_threads,
         openapi_url="/openapi.json" if api else None,
+        docs_url=None,  # FastAPI's own pages load scripts from another host; routes/docs.py serves ours
+        redoc_url=None,
     )
     for found in sorted(pkgutil.iter_modules(routes.__path__), key=lambda one: one.name):
         if api or found.name in ALWAYS:
@@ -79,24 +84,41 @@ def error_reply(status: int, error: str, detail: str, **more: object) -> SafeJSO
 
 def _easel_error(request: Request, error: Exception) -> SafeJSON:
     status = 404 if isinstance(error, NotFoundError) and not error.field else 422
-    if isinstance(error, QueueFullError):
+    if isinstance(error, (QueueFullError, StoppingError)):
         status = 503
     elif not isinstance(error, UserError):
         status = 500
     field = getattr(error, "field", "")
-    return error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))
+    reply = error_reply(status, type(error).__name__, str(error), **({"field": field} if field else {}))
+    if status == 503:
+        reply.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return reply
 
 
 def _validation_error(request: Request, error: Exception) -> SafeJSON:
     assert isinstance(error, RequestValidationError)
-    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]  # not the input: any size
-    told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in wrong[:20])
-    reply = {"error": "RequestValidationError", "detail": wrong[:20], "body": "", "errors": told}
+    found = list(error.errors())[:20]
+    told = "; ".join(_told(one) for one in found)
+    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in found]  # not the input: any size
+    reply = {"error": "RequestValidationError", "detail": wrong, "body": "", "errors": told}
     return SafeJSON(reply, status_code=422)
+
+
+def _told(wrong: Mapping[str, Any]) -> str:
+    """Which field, what came, what was expected."""
+    if wrong["type"] == "json_invalid":
+        return f"The body is not JSON: {wrong['ctx']['error']} at character {wrong['loc'][-1]}."
+    name = ".".join(str(part) for part in wrong["loc"])
+    came = wrong.get("input")
+    shown = f" is {reprlib.repr(came)}" if isinstance(came, (str, int, float, bool)) else ""
+    return f"{name}{shown}: {wrong['msg']}"
 
 
 def _http_error(request: Request, error: Exception) -> SafeJSON:
     assert isinstance(error, HTTPException)
-    reply = error_reply(error.status_code, type(error).__name__, str(error.detail))
+    detail = str(error.detail)
+    if error.status_code == 400 and isinstance(error.__cause__, Exception):  # FastAPI could not read the body
+        detail = f"The body is not JSON that can be read: {error.__cause__}."
+    reply = error_reply(error.status_code, type(error).__name__, detail)
     reply.headers.update(error.headers or {})
     return reply

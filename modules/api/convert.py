@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from modules.api.limits import check_limits
 from modules.api.models import Txt2Img
 from modules.core.errors import EaselError, NotFoundError, UserError
-from modules.core.settings import Setting, Settings, define
+from modules.core.settings import Settings
 from modules.processing.options import CLIP_SKIP
 from modules.processing.requests import (
     After,
@@ -24,35 +27,26 @@ from modules.processing.requests import (
     Shape,
 )
 from modules.processing.samplers import samplers
+from modules.processing.schedules import split_combined_name
 
-MAX_PIXELS = define(
-    Setting(
-        "api_max_pixels",
-        4_194_304,
-        "Largest picture by API (pixels)",
-        section="API",
-        scope="admin",
-        minimum=4096,
-        maximum=268_435_456,
-    )
-)
-MAX_PICTURES = define(
-    Setting(
-        "api_max_pictures",
-        100,
-        "Most pictures of one API call",
-        section="API",
-        scope="admin",
-        minimum=1,
-        maximum=10_000,
-    )
-)
+# our names of a request's parts, where they differ from A1111's
+THEIRS = {
+    "batch_count": "n_iter",
+    "variation": "subseed",
+    "variation_strength": "subseed_strength",
+    "resize_from_width": "seed_resize_from_w",
+    "resize_from_height": "seed_resize_from_h",
+}
+KINDS = {
+    "sampler": "sampler_name",
+    "schedule": "scheduler",
+    "setting": "override_settings",
+}  # as fields of an error, not as words of its message
 
 
 def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]]:
     """The request and what should be told about it; UserError names the field that cannot be granted."""
     _refuse_unsupported(body)
-    _check_limits(body, settings)
     overrides = dict(body.override_settings or {})
     clip_skip = overrides.pop(CLIP_SKIP.key, None)
     checkpoint, vae = overrides.pop("sd_model_checkpoint", None), overrides.pop("sd_vae", None)
@@ -83,7 +77,19 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
         after=After(save=body.save_images, grid=body.save_images and not body.do_not_save_grid),
         overrides=overrides,
     )
-    return request, _warnings(body)
+    check_limits(request, settings)
+    return request, [f"Unknown field {name!r} was ignored." for name in (body.model_extra or {})]
+
+
+@contextmanager
+def in_their_words() -> Iterator[None]:
+    """Errors about a part of the request are told under A1111's name for it."""
+    try:
+        yield
+    except UserError as error:
+        message = re.sub("|".join(rf"\b{ours}\b" for ours in THEIRS), lambda found: THEIRS[found[0]], error.message)
+        field = {**THEIRS, **KINDS}.get(error.field, error.field)
+        raise UserError(message, hint=error.hint, field=field) from error
 
 
 def reply_of(body: Txt2Img, job: Any, warnings: list[str]) -> dict[str, Any]:
@@ -113,17 +119,14 @@ def encode_file(path: Path) -> str:
 
 
 def _sampling(body: Txt2Img) -> Sampling:
-    name = body.sampler_name or body.sampler_index
+    wish = body.sampler_name or body.sampler_index
+    name, schedule = split_combined_name(wish)  # "DPM++ 2M Karras", from before the two were parted, wins
+    if wish in samplers:
+        schedule = body.scheduler or "Automatic"
     churn = Churn(s_churn=body.s_churn, s_tmin=body.s_tmin, s_tmax=body.s_tmax, s_noise=body.s_noise)
-    if not body.scheduler:
-        from modules.processing.schedules import split_combined_name
-
-        name, schedule = split_combined_name(name)  # "DPM++ 2M Karras", the names before they were parted
-    else:
-        schedule = body.scheduler
     return Sampling(
-        sampler=samplers.canonical(name),
-        schedule=schedule or "Automatic",
+        sampler=name,
+        schedule=schedule,
         steps=body.steps,
         cfg_scale=body.cfg_scale,
         eta=body.eta,
@@ -133,42 +136,17 @@ def _sampling(body: Txt2Img) -> Sampling:
 
 
 def _refuse_unsupported(body: Txt2Img) -> None:
-    asked = {
-        "enable_hr": body.enable_hr,
-        "script_name": bool(body.script_name),
-        "alwayson_scripts": bool(body.alwayson_scripts),
-        "restore_faces": bool(body.restore_faces),
-        "firstpass_image": bool(body.firstpass_image),
-        "infotext": bool(body.infotext),
-    }
-    for field, wanted in asked.items():
-        if wanted:
-            raise UserError(f"{field} is not supported yet.", hint="Leave it out.", field=field)
+    """Only what is really asked for: clients send every field of A1111's, most of them switched off."""
+    for field in ("enable_hr", "script_name", "alwayson_scripts", "restore_faces", "firstpass_image"):
+        if wish := getattr(body, field):
+            came = ", ".join(wish) if isinstance(wish, dict) else str(wish)[:80]
+            raise UserError(f"{field} asks for {came}, which Easel cannot do.", hint="Leave it out.", field=field)
     if not body.override_settings_restore_afterwards and body.override_settings:
         raise UserError(
             "override_settings_restore_afterwards: false is not supported.",
             hint="Change settings with POST /sdapi/v1/options.",
             field="override_settings_restore_afterwards",
         )
-
-
-def _check_limits(body: Txt2Img, settings: Settings) -> None:
-    pixels = body.width * body.height
-    if min(body.width, body.height) > 0 and pixels > settings[MAX_PIXELS]:
-        field = "width" if body.width >= body.height else "height"
-        raise UserError(
-            f"{body.width}x{body.height} is {pixels} pixels, more than the {settings[MAX_PIXELS]} allowed.", field=field
-        )
-    for field in ("batch_size", "n_iter", "steps"):
-        if getattr(body, field) < 1:
-            raise UserError(f"{field} is {getattr(body, field)}, but at least 1 is needed.", field=field)
-    if body.batch_size * body.n_iter > settings[MAX_PICTURES]:
-        field = "batch_size" if body.batch_size > body.n_iter else "n_iter"
-        raise UserError(f"batch_size x n_iter is more than {settings[MAX_PICTURES]} pictures.", field=field)
-
-
-def _warnings(body: Txt2Img) -> list[str]:
-    return [f"Unknown field {name!r} was ignored." for name in (body.model_extra or {})]
 
 
 def _text(value: object, field: str) -> str | None:

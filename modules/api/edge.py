@@ -175,8 +175,9 @@ class Edge:
     async def _bounded(self, scope: Scope, receive: Receive, headers: _Headers, answer: _Answer) -> None:
         upload = (headers.one(b"content-type") or "").lower().startswith("multipart/")
         limit = UPLOAD_LIMIT if upload else JSON_LIMIT
-        too_large = _Refusal(413, f"The body is larger than {limit // (1024 * 1024)} MB.")
         length = headers.one(b"content-length")
+        came = f"has {length[:18]} bytes" if length and length.isdigit() else "is larger"
+        too_large = _Refusal(413, f"The body {came}, but at most {limit} bytes ({limit // 2**20} MB) are taken.")
         if length is not None and (not length.isdigit() or len(length) > 18 or int(length) > limit):
             await answer.refuse(too_large)
             return

@@ -23,7 +23,10 @@ def check_carried(value: Any) -> Any:
     if isinstance(value, dict):
         for key, one in value.items():
             check_carried(key)
-            check_carried(one)
+            try:
+                check_carried(one)
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
     if isinstance(value, list):
         for one in value:
             check_carried(one)
@@ -40,9 +43,14 @@ class Body(BaseModel):
 
 
 class Txt2Img(Body):
-    """POST /sdapi/v1/txt2img. None takes the setting of the same meaning."""
+    """POST /sdapi/v1/txt2img. None takes the setting of the same meaning; null for any field is its default."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
 
     prompt: str = ""
     negative_prompt: str = ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 import webbrowser
+from collections.abc import Callable
 
 import uvicorn
 
@@ -41,7 +43,20 @@ def url_of(options: Options, sock: socket.socket) -> str:
     return f"{scheme}://{name}:{sock.getsockname()[1]}{options.network.subpath.rstrip('/')}/"
 
 
-def server_for(app: App, options: Options) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """Calls `stop` in a thread as soon as it is to end: calls that wait for a job are answered, streams close."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        stopped = asyncio.get_running_loop().run_in_executor(None, self._stop)
+        await super().shutdown(sockets)
+        await stopped
+
+
+def server_for(app: App, options: Options, stop: Callable[[], None]) -> Server:
     """A uvicorn server; run it with `server.run(sockets=[sock])`."""
     network = options.network
     config = uvicorn.Config(
@@ -56,7 +71,7 @@ def server_for(app: App, options: Options) -> uvicorn.Server:
         h11_max_incomplete_event_size=64 * 1024,
         log_level="warning",
     )
-    return uvicorn.Server(config)
+    return Server(config, stop)
 
 
 def open_browser_when_up(server: uvicorn.Server, url: str) -> None:

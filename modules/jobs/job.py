@@ -21,6 +21,10 @@ class QueueFullError(EaselError):
     """As many jobs wait as may wait: HTTP 503."""
 
 
+class StoppingError(EaselError):
+    """The server ends before the answer is there: HTTP 503."""
+
+
 class JobState(str, Enum):
     queued = "queued"
     running = "running"

@@ -8,14 +8,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import Setting, Settings, define
 from modules.jobs.events import Feed, Subscription
-from modules.jobs.job import TERMINAL, Job, JobError, JobState, QueueFullError, check_id, error_of, new_id
+from modules.jobs.job import (
+    TERMINAL,
+    Job,
+    JobError,
+    JobState,
+    QueueFullError,
+    StoppingError,
+    check_id,
+    error_of,
+    new_id,
+)
+from modules.jobs.snapshot import JobSnapshot
 from modules.jobs.store import JobStore
 from modules.processing.progress import Control, Event, Interrupted, Picture, Preview, Progress, Report
 
@@ -33,16 +43,6 @@ INTERRUPT_AFTER_CURRENT = define(
         hint="When more pictures are to come. Pressed again, it stops at once.",
     )
 )
-
-
-@dataclass(frozen=True)
-class JobSnapshot:
-    """What a job has shown so far. `preview_id` grows with every preview. `pictures`: all, also of finished jobs."""
-
-    progress: Progress | None = None
-    preview: Preview | None = None
-    preview_id: int = 0
-    pictures: tuple[Picture, ...] = ()
 
 
 class _Run:
@@ -171,16 +171,19 @@ class JobQueue:
         with self._changed:
             job = self.get(id)
             if self._run is not None and self._running is not None and self._running.id == job.id:
-                return self._run.shown
+                told = self._run.control
+                return dataclasses.replace(
+                    self._run.shown, skipped=told.skipped, stopping=told.stopping, interrupted=told.interrupted
+                )
             return JobSnapshot(pictures=self._store.pictures(id))
 
     def wait(self, id: str, timeout_s: float | None = None) -> Job:
-        """The job once it is finished, or as it stands after `timeout_s`. EaselError when the server stops first."""
+        """The job once it is finished, or as it stands after `timeout_s`. StoppingError when the server stops first."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self.get(id).state.terminal, timeout_s)
             job = self.get(id)
             if self._stopping and not job.state.terminal:
-                raise EaselError("The server is stopping.", hint="The job goes on when it is started again.")
+                raise StoppingError("The server is stopping.", hint="The job goes on when it is started again.")
             return job
 
     def subscribe(self, id: str | None = None, after: int | None = None) -> Subscription:
@@ -216,7 +219,7 @@ class JobQueue:
         with self._changed:
             run = self._run_of(id) if id is None or self.get(id).state is not JobState.queued else None
             shown = run.shown.progress if run else None
-            more = shown is not None and shown.image + 1 < shown.images
+            more = shown is not None and shown.batch + 1 < shown.batches
             patient = more and run is not None and not run.control.stopping
             self.interrupt(id, now=not (patient and self._settings[INTERRUPT_AFTER_CURRENT]))
 
@@ -265,6 +268,14 @@ class JobQueue:
         for picture in self._store.delete([JobState(state) for state in states]):
             Path(picture.path).unlink(missing_ok=True)
 
+    def forget(self, id: str) -> None:
+        """`clear`, for one finished job."""
+        job = self.get(id)
+        if not job.state.terminal:
+            raise UserError(f"The job is {job.state}; only a finished one can be forgotten.", hint="Cancel it first.")
+        for picture in self._store.delete_one(id):
+            Path(picture.path).unlink(missing_ok=True)
+
     def start(self) -> None:
         """Let the worker take jobs."""
         with self._changed:
@@ -273,8 +284,10 @@ class JobQueue:
                 self._worker.start()
 
     def stop(self, timeout_s: float = 10) -> None:
-        """Take no more jobs; the running one is stopped and waits again at the front. For good."""
+        """Take no more jobs; the running one is stopped and waits again at the front. For good, so once is enough."""
         with self._changed:
+            if self._stopping:
+                return
             self._stopping = True
             if self._run is not None and not self._run.control.stopping:
                 self._run.put_back = True

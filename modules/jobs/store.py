@@ -158,12 +158,19 @@ class JobStore:
     def delete(self, states: Sequence[JobState]) -> tuple[Picture, ...]:
         """Forget the finished jobs in `states`; their pictures that were never saved for good, for the caller."""
         names = [state.value for state in states if state in TERMINAL]
-        marks = ", ".join("?" * len(names))
+        return self._delete(f"state IN ({', '.join('?' * len(names))})", names)
+
+    def delete_one(self, id: str) -> tuple[Picture, ...]:
+        """As `delete`, for one finished job."""
+        names = [state.value for state in TERMINAL]
+        return self._delete(f"id = ? AND state IN ({', '.join('?' * len(names))})", [id, *names])
+
+    def _delete(self, which: str, values: Sequence[str]) -> tuple[Picture, ...]:
         with self._change() as base:
             rows = base.execute(
-                f"SELECT value FROM pictures WHERE job IN (SELECT id FROM jobs WHERE state IN ({marks}))", names
+                f"SELECT value FROM pictures WHERE job IN (SELECT id FROM jobs WHERE {which})", values
             ).fetchall()
-            base.execute(f"DELETE FROM jobs WHERE state IN ({marks})", names)
+            base.execute(f"DELETE FROM jobs WHERE {which}", values)
         found = [Picture(**json.loads(value)) for (value,) in rows]
         return tuple(one for one in found if not one.saved)
 

@@ -17,7 +17,7 @@ from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, 
 from modules.processing.resolve import PicturePlan, Plan
 from modules.processing.samplers import knob_settings, samplers
 from modules.processing.samplers import options as sampler_options
-from modules.processing.schedules import split_combined_name
+from modules.processing.schedules import schedules, split_combined_name
 
 FORMAT = 1  # of the JSON block
 
@@ -151,16 +151,11 @@ def request_from_infotext(text: str) -> Pasted:
         steps=take.number("Steps", "sampling.steps", 20),
         cfg_scale=take.decimal("CFG scale", "sampling.cfg_scale", 7.0),
     )
-    name, schedule = take.text("Sampler", "sampling.sampler"), take.text("Schedule type", "sampling.schedule")
-    if name:
-        try:
-            name, from_name = split_combined_name(name)
-            sampling = dataclasses.replace(sampling, sampler=name, schedule=schedule or from_name)
-        except UserError:
-            take.unknown["Sampler"] = name
+    sampling = _sampler(take, sampling)
     eta = fields.pop("Eta", None) or fields.pop("Eta DDIM", None)
     if eta is not None:
         sampling = dataclasses.replace(sampling, eta=_decimal(eta))
+        take.given.add("sampling.eta")
     title, short_hash = take.text("Model", "model.checkpoint"), fields.pop("Model hash", "")
     refiner = take.text("Refiner", "model.refiner")
     switch_at = take.decimal("Refiner switch at", "model.refiner", 0.8)
@@ -178,6 +173,22 @@ def request_from_infotext(text: str) -> Pasted:
         overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
     request = Generate(prompt=prompt, shape=shape, seed=seed, sampling=sampling, model=model, overrides=overrides)
     return Pasted(request=request, given=frozenset(take.given), unknown={**fields, **take.unknown})
+
+
+def _sampler(take: _Taker, sampling: Sampling) -> Sampling:
+    """Sampler and schedule, also of the combined names ("DPM++ 2M Karras") from before the two were parted."""
+    name, schedule = take.text("Sampler", "sampling.sampler"), take.text("Schedule type", "sampling.schedule")
+    if schedule and schedule.casefold() != "automatic" and schedule not in schedules:
+        take.unknown["Schedule type"], schedule = schedule, ""
+    from_name = "Automatic"
+    if name:
+        try:
+            name, from_name = split_combined_name(name)
+        except UserError:
+            take.unknown["Sampler"], name = name, ""
+        else:
+            take.given.add("sampling.schedule")
+    return dataclasses.replace(sampling, sampler=name or None, schedule=schedule or from_name)
 
 
 class _Taker:

@@ -10,7 +10,7 @@ from typing import Union
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`fraction` of the whole job, 0 to 1; `image` counts from 0.
+    """`fraction` of the whole job, 0 to 1. `image` and `batch` count from 0: the batch at work and its first picture.
 
     `stage`: load, encode, denoise, decode, save; of a training job prepare, train, with its last `metrics` by name.
     """
@@ -21,6 +21,8 @@ class Progress:
     steps: int = 0
     image: int = 0
     images: int = 1
+    batch: int = 0
+    batches: int = 1
     eta_s: float | None = None
     text: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)

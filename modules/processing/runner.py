@@ -59,6 +59,7 @@ class _Meter:
     batches: int
     steps: int
     images: int
+    batch_size: int
     batch: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -74,8 +75,10 @@ class _Meter:
                 stage=stage,
                 step=step,
                 steps=self.steps,
-                image=self.batch,
+                image=self.batch * self.batch_size,
                 images=self.images,
+                batch=self.batch,
+                batches=self.batches,
                 eta_s=eta,
             )
         )
@@ -99,6 +102,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
         batches=len(plan.batches),
         steps=plan.sampling.steps,
         images=len(plan.pictures),
+        batch_size=plan.request.shape.batch_size,
     )
     meter.at("load")
     finisher = Finisher(plan=plan, settings=context.settings, paths=context.paths, report=context.report)

@@ -6,7 +6,8 @@ import pydantic
 import pytest
 
 from modules.api.app import plain
-from modules.api.convert import MAX_PICTURES, MAX_PIXELS, read_txt2img
+from modules.api.convert import in_their_words, read_txt2img
+from modules.api.limits import MAX_PICTURES, MAX_PIXELS
 from modules.api.models import Txt2Img
 from modules.core.errors import UserError
 from modules.core.settings import Settings
@@ -16,7 +17,8 @@ NAMED = {"sampler_name": "Euler a", "scheduler": "Karras"}
 
 
 def read(**fields: Any) -> tuple[Generate, list[str]]:
-    return read_txt2img(Txt2Img.model_validate({**NAMED, **fields}), Settings())
+    with in_their_words():
+        return read_txt2img(Txt2Img.model_validate({**NAMED, **fields}), Settings())
 
 
 def test_a_clients_fields_reach_the_request() -> None:
@@ -48,7 +50,7 @@ def test_model_settings_for_one_call_become_the_models_choice() -> None:
     ("field", "value"),
     [
         ("enable_hr", True), ("script_name", "X/Y/Z plot"), ("alwayson_scripts", {"ControlNet": {"args": []}}),
-        ("restore_faces", True), ("infotext", "Steps: 1"), ("steps", 0), ("batch_size", 0), ("n_iter", 101),
+        ("restore_faces", True), ("firstpass_image", "iVBO"), ("n_iter", 101), ("sampler_name", "Eular"),
         ("width", 2**40), ("height", 9000),
     ],
 )  # fmt: skip

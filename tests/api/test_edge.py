@@ -206,4 +206,4 @@ def test_a_websocket_is_judged_like_a_request() -> None:
 
 
 def test_uvicorn_tells_no_version() -> None:
-    assert server_for(make()[0], parse_options([])).config.server_header is False
+    assert server_for(make()[0], parse_options([]), lambda: None).config.server_header is False

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from modules.api.app import _easel_error, _validation_error
 from modules.api.routes.jobs import routes
 from modules.core.errors import EaselError, UserError
+from modules.core.settings import Settings
 from modules.jobs.generate import make_generate_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
@@ -64,7 +65,7 @@ class GreyEngine:
 def site(tmp_path: Path) -> Iterator[SimpleNamespace]:
     engine = GreyEngine(tmp_path)
     queue = JobQueue(JobStore(tmp_path / "easel.db"), {"generate": make_generate_handler(engine)}, limit=3)
-    services: Any = SimpleNamespace(engine=engine, queue=queue)
+    services: Any = SimpleNamespace(engine=engine, queue=queue, settings=Settings())
     app = FastAPI()
     app.include_router(routes(services))
     app.add_exception_handler(EaselError, _easel_error)
@@ -121,6 +122,8 @@ def test_a_job_goes_from_request_to_picture(site: SimpleNamespace) -> None:
     [
         ({"shape": {"width": 65}}, "shape.width"),
         ({"shape": {"width": "wide"}}, "shape.width"),
+        ({"shape": {"width": 4096, "height": 2048}}, "width"),
+        ({"shape": {"batch_size": 2, "batch_count": 51}}, "batch_count"),
         ({"colour": 1}, "colour"),
     ],
 )
@@ -161,6 +164,20 @@ def test_the_list_can_be_narrowed_and_reordered(site: SimpleNamespace) -> None:
     assert [job["id"] for job in site.client.get(JOBS, params={"limit": 1}).json()["jobs"]] == ["b"]
     assert site.client.get(JOBS, params={"limit": 0}).status_code == 422
     assert site.client.post(f"{JOBS}/a/move", json={"places": 1}).status_code == 422
+
+
+def test_a_finished_job_is_forgotten_with_its_unsaved_pictures(site: SimpleNamespace) -> None:
+    for name in ("kept", "gone"):
+        ask(site, name, id=name)
+        finish(site, name)
+    site.queue._store.order_pictures(
+        "gone", [dataclasses.replace(site.queue.snapshot("gone").pictures[0], saved=False)]
+    )
+    assert site.client.delete(f"{JOBS}/gone").json()["state"] == "done"
+    assert site.client.delete(f"{JOBS}/gone").status_code == 404
+    assert [one.name for one in site.folder.glob("*.png")] == ["0-kept.png"]
+    assert site.client.delete(JOBS).json() == {"counts": {}}
+    assert [one.name for one in site.folder.glob("*.png")] == ["0-kept.png"], "a saved picture is a person's own"
 
 
 def test_a_failed_job_says_why_and_can_be_retried(site: SimpleNamespace) -> None:

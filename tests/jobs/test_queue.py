@@ -43,7 +43,10 @@ class Bench:
         images = job.request.get("images", 1)
         made = []
         for image in range(images):
-            report(Progress(fraction=image / images, stage="denoise", image=image, images=images))
+            at = Progress(
+                fraction=image / images, stage="denoise", image=image, images=images, batch=image, batches=images
+            )
+            report(at)
             self.held.set()
             while not self.go.is_set() and not control.interrupted and not control.stopping and not control.skipped:
                 time.sleep(0.001)
@@ -237,7 +240,7 @@ def test_the_second_press_stops_at_once(bench: Bench) -> None:
     seen: list[tuple[bool, bool]] = []
 
     def stubborn(job: Job, control: Control, report: Report) -> dict[str, Any]:
-        report(Progress(fraction=0, stage="denoise", image=0, images=2))
+        report(Progress(fraction=0, stage="denoise", images=2, batches=2))
         for _ in range(2):
             bench.queue.interrupt_smart(job.id)
             seen.append((control.stopping, control.interrupted))
@@ -247,6 +250,41 @@ def test_the_second_press_stops_at_once(bench: Bench) -> None:
     bench.queue.start()
     bench.ended(bench.queue.submit("note", {}))
     assert seen == [(True, False), (True, True)]
+
+
+def test_a_snapshot_tells_what_the_running_job_was_told(bench: Bench) -> None:
+    seen: list[tuple[bool, bool, bool]] = []
+
+    def obedient(job: Job, control: Control, report: Report) -> dict[str, Any]:
+        def look() -> None:
+            shot = bench.queue.snapshot(job.id)
+            seen.append((shot.skipped, shot.stopping, shot.interrupted))
+
+        look()
+        bench.queue.skip(job.id)
+        look()
+        control.take_skip()
+        bench.queue.interrupt(job.id, now=False)
+        look()
+        bench.queue.interrupt(job.id)
+        look()
+        return {"interrupted": True}
+
+    bench.queue._handlers["note"] = obedient
+    bench.queue.start()
+    job = bench.ended(bench.queue.submit("note", {}))
+    assert seen == [(False, False, False), (True, False, False), (False, True, False), (False, True, True)]
+    assert not bench.queue.snapshot(job.id).interrupted, "that was the run's, not the job's"
+
+
+def test_only_a_finished_job_can_be_forgotten(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="queued"):
+        bench.queue.forget(bench.queue.submit("note", {"n": 1}).id)
+    bench.queue.start()
+    job = bench.ended(bench.queue.submit("note", {"n": 2}))
+    bench.queue.forget(job.id)
+    with pytest.raises(NotFoundError):
+        bench.queue.get(job.id)
 
 
 def test_skip_gives_up_one_picture(bench: Bench) -> None:

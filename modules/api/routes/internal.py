@@ -10,6 +10,9 @@ from fastapi import APIRouter
 from modules.api.models import ProgressQuestion
 from modules.api.services import Services
 from modules.core.errors import NotFoundError
+from modules.jobs.job import JobState
+from modules.jobs.snapshot import JobSnapshot
+from modules.processing.progress import Preview
 from modules.processing.sysinfo import system_report
 
 
@@ -22,7 +25,7 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/pending-tasks")
     def pending() -> dict[str, Any]:
-        waiting = [job.id for job in services.queue.list() if _state(job) in ("queued", "running")]
+        waiting = [job.id for job in services.queue.list(states=(JobState.running, JobState.queued))]
         return {"size": len(waiting), "tasks": waiting}
 
     @router.post("/progress")
@@ -31,21 +34,20 @@ def routes(services: Services) -> APIRouter:
             job = services.queue.get(body.id_task)
         except NotFoundError:
             job = None
-        state = _state(job) if job else ""
-        shot = services.queue.snapshot(job.id) if job else None
-        now = getattr(shot, "progress", None)
-        preview: Any = getattr(shot, "preview", None)
-        wanted = preview is not None and body.live_preview and preview.step != body.id_live_preview
-        fresh: Any = preview if wanted else None
+        state = job.state if job else None
+        shot = services.queue.snapshot(job.id) if job else JobSnapshot()
+        now, preview = shot.progress, shot.preview
+        wanted = preview is not None and body.live_preview and shot.preview_id != body.id_live_preview
+        fresh = preview if wanted else None
         return {
-            "active": state == "running",
-            "queued": state == "queued",
-            "completed": state not in ("", "queued", "running"),
+            "active": state is JobState.running,
+            "queued": state is JobState.queued,
+            "completed": state is not None and state.terminal,
             "progress": now.fraction if now else None,
             "eta": now.eta_s if now else None,
             "live_preview": _data_uri(fresh) if fresh else None,
-            "id_live_preview": fresh.step if fresh else body.id_live_preview,
-            "textinfo": now.text if now else ("In queue..." if state == "queued" else None),
+            "id_live_preview": shot.preview_id if fresh else body.id_live_preview,
+            "textinfo": now.text or None if now else ("In queue..." if state is JobState.queued else None),
         }
 
     @router.get("/sysinfo")
@@ -56,9 +58,5 @@ def routes(services: Services) -> APIRouter:
     return router
 
 
-def _state(job: Any) -> str:
-    return str(getattr(job.state, "value", job.state))
-
-
-def _data_uri(preview: Any) -> str:
+def _data_uri(preview: Preview) -> str:
     return f"data:{preview.mime};base64,{base64.b64encode(preview.data).decode('ascii')}"

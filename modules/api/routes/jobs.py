@@ -6,27 +6,30 @@ import base64
 import dataclasses
 import json
 import mimetypes
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from modules.api.app import SafeJSON, error_reply, plain
+from modules.api.app import SafeJSON, plain
+from modules.api.limits import check_limits
 from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
 from modules.jobs.events import JobEvent, Subscription
-from modules.jobs.job import Job, JobState, QueueFullError
+from modules.jobs.job import Job, JobState
 from modules.jobs.train import checked
 from modules.processing.progress import Picture, Preview
 from modules.processing.requests import Generate
 
-RETRY_AFTER_S = 10
 HEARTBEAT_S = 15  # an empty comment, so that nobody between takes the line for dead
+WATCHERS = 500  # streams that look at once, on threads of their own; more of them look in turn
 LOOK_S = 1.0  # a closed connection is noticed this soon
 SHOWN = ("image/png", "image/jpeg", "image/webp", "image/avif")
 QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -67,6 +70,7 @@ def routes(services: Services) -> APIRouter:
 
 def _add_reading(router: APIRouter, services: Services) -> None:
     queue = services.queue
+    looking = anyio.CapacityLimiter(WATCHERS)
 
     @router.get("")
     def list_jobs(
@@ -87,11 +91,11 @@ def _add_reading(router: APIRouter, services: Services) -> None:
     @router.get("/{id}/events")
     def events(id: str, last_event_id: str = Header(default="")) -> Response:
         """Server-sent events until the job is finished. Last-Event-ID takes up where a lost connection ended."""
-        after = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else None
+        after = int(last_event_id) if re.fullmatch(r"[0-9]{1,18}", last_event_id) else None
         watched = queue.subscribe(id, after)
         if after is not None and watched.closed:
             return Response(status_code=204)  # all was told: tells an EventSource not to come again
-        return StreamingResponse(_stream(watched), media_type="text/event-stream", headers=QUIET)
+        return StreamingResponse(_stream(watched, looking), media_type="text/event-stream", headers=QUIET)
 
 
 def _add_changing(router: APIRouter, services: Services) -> None:
@@ -105,25 +109,32 @@ def _add_changing(router: APIRouter, services: Services) -> None:
         except ValueError as error:
             raise UserError(str(error), field="request") from error
         request = _granted(services, body)
-        try:
-            job = queue.submit(body.kind, request, tag=body.tag, id=body.id, front=body.front)
-        except QueueFullError as error:
-            return _full(error)
+        job = queue.submit(body.kind, request, tag=body.tag, id=body.id, front=body.front)
         headers = {"Location": f"/api/v1/jobs/{job.id}"}
         return SafeJSON(_job_json(services, job, queue.places()), status_code=202, headers=headers)
 
+    @router.delete("")
+    def clear() -> dict[str, Any]:
+        """Forget all finished jobs, and delete their pictures that were not to be saved."""
+        queue.clear()
+        return {"counts": queue.counts()}
+
     @router.delete("/{id}")
-    def cancel(id: str) -> dict[str, Any]:
-        """Take the job back: at once while it waits, at its next step while it runs."""
-        return _job_json(services, queue.cancel(id), queue.places())
+    def delete(id: str) -> dict[str, Any]:
+        """Take the job back: at once while it waits, at its next step while it runs. A finished one is forgotten.
+
+        The answer is the job as it was last.
+        """
+        job = queue.get(id)
+        if not job.state.terminal:
+            return _job_json(services, queue.cancel(id), queue.places())
+        last = _job_json(services, job, {})
+        queue.forget(id)
+        return last
 
     @router.post("/{id}/retry", status_code=202)
     def retry(id: str) -> Response:
-        try:
-            job = queue.retry(id)
-        except QueueFullError as error:
-            return _full(error)
-        return SafeJSON(_job_json(services, job, queue.places()), status_code=202)
+        return SafeJSON(_job_json(services, queue.retry(id), queue.places()), status_code=202)
 
     @router.post("/{id}/interrupt")
     def interrupt(id: str, body: Interrupt | None = None) -> dict[str, Any]:
@@ -157,11 +168,11 @@ def _add_files(router: APIRouter, services: Services) -> None:
         )
 
 
-async def _stream(watched: Subscription) -> AsyncIterator[str]:
+async def _stream(watched: Subscription, looking: anyio.CapacityLimiter) -> AsyncIterator[str]:
     silent_s = 0.0
     try:
         while not watched.closed:
-            event = await anyio.to_thread.run_sync(watched.get, LOOK_S)
+            event = await anyio.to_thread.run_sync(watched.get, LOOK_S, limiter=looking, abandon_on_cancel=True)
             if event is not None:
                 silent_s = 0.0
                 data = json.dumps(plain(_event_json(event)), ensure_ascii=True)
@@ -180,14 +191,9 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
     if body.kind == "train":
         return checked(body.request, services.paths)
     request = Generate.from_json(body.request)
+    check_limits(request, services.settings)
     services.engine.resolve(request)
     return request.to_json()
-
-
-def _full(error: QueueFullError) -> SafeJSON:
-    reply = error_reply(503, type(error).__name__, str(error))
-    reply.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return reply
 
 
 def _event_json(event: JobEvent) -> dict[str, Any]:

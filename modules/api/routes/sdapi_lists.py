@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from modules.api.services import Services
 from modules.core.errors import EaselError
+from modules.processing.memory.cuda import cuda_memory
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
 
@@ -32,13 +33,20 @@ def routes(services: Services) -> APIRouter:
 def _add_choices(router: APIRouter, services: Services) -> None:
     @router.get("/samplers")
     def list_samplers() -> list[dict[str, Any]]:
-        return [{"name": name, "aliases": samplers.aliases(name), "options": {}} for name in samplers.names()]
+        return [
+            {
+                "name": name,
+                "aliases": samplers.aliases(name),
+                "options": {"scheduler": _schedule_name(sampler.default_schedule)} if sampler.default_schedule else {},
+            }
+            for name, sampler in samplers.items()
+        ]
 
     @router.get("/schedulers")
     def list_schedulers() -> list[dict[str, Any]]:
         return [
             {
-                "name": name.lower().replace(" ", "_"),
+                "name": _schedule_name(name),
                 "label": name,
                 "aliases": schedules.aliases(name) or None,
                 "default_rho": getattr(schedule, "default_rho", -1.0),
@@ -65,6 +73,10 @@ def _add_choices(router: APIRouter, services: Services) -> None:
     def list_embeddings() -> dict[str, Any]:
         facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": None, "vectors": None}
         return {"loaded": {}, "skipped": {one.stem: facts for one in services.engine.catalog.embeddings()}}
+
+
+def _schedule_name(label: str) -> str:
+    return label.lower().replace(" ", "_")
 
 
 def _add_models(router: APIRouter, services: Services) -> None:
@@ -112,6 +124,7 @@ def _add_models(router: APIRouter, services: Services) -> None:
 
     @router.get("/memory")
     def memory() -> dict[str, Any]:
-        status, machine = services.engine.status(), psutil.virtual_memory()
-        ram = {"free": machine.available, "used": status.memory_bytes, "total": machine.total}
-        return {"ram": ram, "cuda": {"error": "No CUDA device is in use."}}
+        """Bytes: of the machine and this process, and of the CUDA device as PyTorch counts them."""
+        machine, used = psutil.virtual_memory(), psutil.Process().memory_info().rss
+        ram = {"free": machine.available, "used": used, "total": machine.total}
+        return {"ram": ram, "cuda": cuda_memory()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,6 +12,7 @@ from modules.api.services import Services
 from modules.core.errors import NotFoundError, UserError
 from modules.core.frozen import refuse_frozen
 from modules.core.settings import setting_registry
+from modules.processing.models.catalog import CHECKPOINT
 
 
 def routes(services: Services) -> APIRouter:
@@ -18,7 +20,11 @@ def routes(services: Services) -> APIRouter:
 
     @router.get("/options")
     def get_options() -> dict[str, Any]:
-        return services.settings.all()
+        """All settings. The checkpoint is told by its title, also where none was chosen."""
+        values = services.settings.all()
+        with suppress(NotFoundError):  # there is none at all
+            values[CHECKPOINT.key] = services.engine.catalog.default(services.settings).title
+        return values
 
     @router.post("/options")
     def set_options(changes: dict[str, Any]) -> None:
@@ -29,8 +35,8 @@ def routes(services: Services) -> APIRouter:
             raise UserError(str(error)) from error
         for key in changes:
             _check_allowed(services, key)
-        if changes.get("sd_model_checkpoint"):
-            services.engine.catalog.find_checkpoint(str(changes["sd_model_checkpoint"]))
+        if wish := changes.get(CHECKPOINT.key):
+            _check_checkpoint(services, wish)
         services.settings.update(changes)
 
     @router.get("/cmd-flags")
@@ -38,6 +44,13 @@ def routes(services: Services) -> APIRouter:
         return services.options.public_values()
 
     return router
+
+
+def _check_checkpoint(services: Services, wish: object) -> None:
+    try:
+        services.engine.catalog.find_checkpoint(CHECKPOINT.check(wish))
+    except NotFoundError as error:
+        raise UserError(error.message, hint=error.hint, field=CHECKPOINT.key) from error
 
 
 def _check_allowed(services: Services, key: str) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from modules.api.models import PngInfo
 from modules.api.services import Services
+from modules.core.errors import UserError
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.metadata import decode_base64_image, read_metadata
 
@@ -17,7 +18,10 @@ def routes(services: Services) -> APIRouter:
 
     @router.post("/png-info")
     def png_info(body: PngInfo) -> dict[str, Any]:
-        infotext, items = read_metadata(decode_base64_image(body.image))
+        try:
+            infotext, items = read_metadata(decode_base64_image(body.image))
+        except UserError as error:
+            raise UserError(error.message, hint=error.hint, field="image") from error
         shown = {str(key): str(value) for key, value in items.items()}
         return {"info": infotext or "", "items": shown, "parameters": parse_infotext(infotext or "")}
 

@@ -1,0 +1,50 @@
+"""How much one API call may ask for: limits of the machine's owner, the same for every route that makes pictures."""
+
+from __future__ import annotations
+
+from modules.core.errors import UserError
+from modules.core.settings import Setting, Settings, define
+from modules.processing.requests import Generate
+
+MAX_PIXELS = define(
+    Setting(
+        "api_max_pixels",
+        4_194_304,
+        "Largest picture by API (pixels)",
+        section="API",
+        scope="admin",
+        minimum=4096,
+        maximum=268_435_456,
+    )
+)
+MAX_PICTURES = define(
+    Setting(
+        "api_max_pictures",
+        100,
+        "Most pictures of one API call",
+        section="API",
+        scope="admin",
+        minimum=1,
+        maximum=10_000,
+    )
+)
+
+
+def check_limits(request: Generate, settings: Settings) -> None:
+    """UserError when the request is larger than the owner allows; what no one can make is for `resolve` to refuse."""
+    shape = request.shape
+    if shape.width > 0 and shape.height > 0 and shape.width * shape.height > settings[MAX_PIXELS]:
+        raise UserError(
+            f"{shape.width}x{shape.height} is {shape.width * shape.height} pixels, "
+            f"but at most {settings[MAX_PIXELS]} are allowed.",
+            hint=f"Choose a smaller size; the owner can raise {MAX_PIXELS.key}.",
+            field="width" if shape.width >= shape.height else "height",
+        )
+    pictures = shape.batch_size * shape.batch_count
+    if shape.batch_size > 0 and shape.batch_count > 0 and pictures > settings[MAX_PICTURES]:
+        raise UserError(
+            f"batch_size {shape.batch_size} x batch_count {shape.batch_count} is {pictures} pictures, "
+            f"but at most {settings[MAX_PICTURES]} are allowed.",
+            hint=f"Send several requests; the owner can raise {MAX_PICTURES.key}.",
+            field="batch_size" if shape.batch_size > shape.batch_count else "batch_count",
+        )
