@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import setting_registry
-from modules.gradio_ui import options, texts
+from modules.gradio_ui import keys, options, texts
 from modules.gradio_ui.job_view import content_type, job_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.services import UiServices
@@ -184,6 +184,7 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
     for key in changes:
         if setting_registry.get(key).scope == "admin" and not here:
             raise UserError(f"Setting {key} can only be changed on the machine that Easel runs on.", field=key)
+    keys.check_unique(services.settings, changes)
     services.settings.update(changes)
     return {"values": {key: services.settings.get(key) for key in changes}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modules.core.settings import Setting, Settings, setting_registry
+from modules.gradio_ui.keys import KeySetting
 
 
 def settings_json(settings: Settings) -> list[dict[str, Any]]:
@@ -14,7 +15,7 @@ def settings_json(settings: Settings) -> list[dict[str, Any]]:
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:
     return {
         "key": setting.key,
-        "kind": type(setting.default).__name__,
+        "kind": "key" if isinstance(setting, KeySetting) else type(setting.default).__name__,
         "value": settings[setting],
         "default": setting.default,
         "label": setting.label,

@@ -11,8 +11,6 @@ class Gallery {
         this.job = null;
         this.index = -1;
         this.face = "";
-        document.getElementById(`${tab}_gallery_container`).addEventListener("keydown", (event) => this.key(event));
-        this.thumbs.addEventListener("keydown", (event) => this.key(event));
         for (const button of this.panel.querySelectorAll("[data-gallery]")) button.onclick = () => this.act(button.dataset.gallery);
     }
 
@@ -84,7 +82,7 @@ class Gallery {
         } else if (engine.state === "failed") {
             children.push(make("p", {class: "lead", text: t("engine.failed")}), make("p", {class: "quiet", text: engine.detail}));
         } else children.push(make("p", {class: "lead", text: t("stage.empty")}));
-        const examples = status.examples.length ? status.examples : ["a red apple on a wooden table", "a lighthouse on a cliff at sunset", "a cat asleep in a sunny window"];
+        const own = status.model.examples, examples = own.length ? own : ["a red apple on a wooden table", "a lighthouse on a cliff at sunset", "a cat asleep in a sunny window"];
         const list = make("div", {class: "examples"}, make("p", {class: "quiet", text: t("stage.try")}));
         for (const one of examples) list.append(make("button", {type: "button", text: one, on: {click: () => {
             setValue(box("txt2img_prompt"), one);
@@ -136,15 +134,6 @@ class Gallery {
             const done = await ask(this.url(this.index, "/save"), {}).catch(tell);
             if (done) document.getElementById(`html_log_${this.tab}`).textContent = t("gallery.saved", {name: done.saved});
         }
-    }
-
-    key(event) {
-        if (event.altKey || event.ctrlKey || event.metaKey) return;
-        if (event.key === "ArrowRight") this.select(this.index + 1);
-        else if (event.key === "ArrowLeft") this.select(this.index - 1);
-        else if (event.key.toLowerCase() === "s") this.act("save");
-        else return;
-        event.preventDefault();
     }
 }
 

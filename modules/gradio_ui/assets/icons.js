@@ -16,6 +16,7 @@ easel.icons = {
     open: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
     send: "M4 12h14M13 6l6 6-6 6",
     theme: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+    note: "M12 8v5M12 16.5h.01M12 3l9.5 17h-19z",
     up: "M12 19V5M6 11l6-6 6 6",
     down: "M12 5v14M6 13l6 6 6-6",
     stop: "M6 6h12v12H6z",
