@@ -138,12 +138,12 @@ def archive(services: UiServices, request: Request, body: bytes) -> Response:
 
 
 def save(services: UiServices, request: Request, body: bytes) -> Any:
-    """Copy one picture to the favourites folder and note it in log.csv."""
-    from modules.gradio_ui.favourites import save_favourite
+    """Copy one picture, or all of the job, to the favourites folder and note it in log.csv."""
+    from modules.gradio_ui.favourites import save_favourites
 
+    picture_file(services, request)  # a wrong index, or a file that is gone, is 404
     found = pictures(services, services.queue.get(request.path_params["id"]))
-    path = picture_file(services, request)
-    return {"saved": save_favourite(services, path, found[request.path_params["index"]])}
+    return {"saved": ", ".join(save_favourites(services, found, request.path_params["index"]))}
 
 
 def act(services: UiServices, request: Request, body: bytes) -> Any:

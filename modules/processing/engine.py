@@ -17,6 +17,7 @@ import psutil
 from modules.core.errors import EaselError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.imaging import grids, saving  # noqa: F401  # what they declare is settable before the first picture
 from modules.processing import options
 from modules.processing.hooks import RESOLVED, Hooks
 from modules.processing.memory import device_name, resolve_mode

@@ -152,3 +152,6 @@ PREVIEW_METHOD = define(
         hint="Approx cheap costs nothing; TAESD needs its file in models/VAE-approx; Full decodes every preview.",
     )
 )
+CHECKPOINTS_LIMIT = define(
+    Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
+)

@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import torch
 
-from modules.core.settings import Setting, Settings, define
+from modules.core.settings import Settings
+from modules.processing import options
 from modules.processing.memory import memory_modes, select_device
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.loader import LoadedModel, load_checkpoint
 
-LIMIT = define(
-    Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
-)
 Listener = Callable[[str, str], None]  # ("loading" | "ready" | "unloaded", title)
 
 
@@ -39,7 +37,7 @@ class ModelStore:
             if key in self._models:
                 self._models.move_to_end(key)
                 return self._models[key]
-            self._shrink(self._settings[LIMIT] - 1)
+            self._shrink(self._settings[options.CHECKPOINTS_LIMIT] - 1)
             self._tell("loading", file.title)
             device = select_device()
             model = load_checkpoint(
