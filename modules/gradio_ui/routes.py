@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import setting_registry
 from modules.gradio_ui import keys, options, texts
-from modules.gradio_ui.job_view import content_type, job_json, pictures
+from modules.gradio_ui.job_view import content_type, job_json, jobs_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
@@ -74,26 +74,19 @@ def status(services: UiServices, request: Request, body: bytes) -> Any:
 
 def jobs(services: UiServices, request: Request, body: bytes) -> Any:
     """All jobs, newest last; `?tag=` and `?last=1` find the job a reloaded page was watching."""
-    found = services.queue.list()
+    everyone = found = services.queue.list()
     tag = request.query_params.get("tag")
-    waiting = [one.id for one in found if one.state == "queued"]
     if tag:
         found = [one for one in found if one.tag == tag]
     if request.query_params.get("last"):
         running = [one for one in found if one.state == "running"]
         found = running[:1] or found[-1:]
-    return [
-        job_json(services, one, place=waiting.index(one.id) + 1 if one.id in waiting else None) for one in found[-300:]
-    ]
+    return jobs_json(services, found[-300:], everyone)
 
 
 def job(services: UiServices, request: Request, body: bytes) -> Any:
     one = services.queue.get(request.path_params["id"])
-    place = None
-    if one.state == "queued":
-        waiting = [other.id for other in services.queue.list() if other.state == "queued"]
-        place = waiting.index(one.id) + 1 if one.id in waiting else None
-    return job_json(services, one, place=place)
+    return jobs_json(services, [one], services.queue.list() if one.state == "queued" else [])[0]
 
 
 def preview(services: UiServices, request: Request, body: bytes) -> Response:
@@ -210,6 +203,12 @@ def parse(services: UiServices, request: Request, body: bytes) -> Any:
     return {"fields": parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])}
 
 
+def last_paper(services: UiServices, request: Request, body: bytes) -> Any:
+    """The infotext of the last picture that was made, whoever asked for it."""
+    path = services.paths.params
+    return {"infotext": path.read_text("utf-8") if path.is_file() else ""}
+
+
 def models(services: UiServices, request: Request, body: bytes) -> Any:
     if request.method == "POST":
         services.engine.catalog.refresh()
@@ -264,6 +263,7 @@ def routes(services: UiServices) -> list[BaseRoute]:
         at("/easel/tokens", tokens, "POST"),
         at("/easel/read-picture", read_picture, "POST"),
         at("/easel/parse", parse, "POST"),
+        at("/easel/last-paper", last_paper),
         at("/easel/models", models, "GET", "POST"),
         at("/easel/models/choose", choose, "POST"),
         at("/easel/styles", styles, "GET", "POST"),

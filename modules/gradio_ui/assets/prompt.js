@@ -182,9 +182,11 @@ onUiLoaded(() => {
             if (found.infotext) await pasteInfotext(found.infotext); else toast(t("prompt.no_info"));
         } catch (error) { tell(error); }
     });
-    document.getElementById("paste").onclick = () => {
-        const text = box("txt2img_prompt").value.trim() || easel.lastInfotext?.() || "";
-        pasteInfotext(text).catch(tell);
+    document.getElementById("paste").onclick = async () => {
+        try {
+            const text = box("txt2img_prompt").value.trim() || easel.lastInfotext?.() || (await ask("easel/last-paper")).infotext;
+            await pasteInfotext(text);
+        } catch (error) { tell(error); }
     };
     document.getElementById("txt2img_clear_prompt").onclick = clear_prompt;
     document.getElementById("txt2img_res_switch_btn").onclick = switchWidthHeight;
