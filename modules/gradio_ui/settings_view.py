@@ -8,8 +8,14 @@ from modules.core.settings import Setting, Settings, setting_registry
 from modules.gradio_ui.keys import KeySetting
 
 
+FIRST = ("User interface", "Stable Diffusion", "Stable Diffusion XL", "Sampler parameters", "Prompt")  # sections
+
+
 def settings_json(settings: Settings) -> list[dict[str, Any]]:
-    return [setting_json(one, settings) for one in setting_registry]
+    """All settings, those that people change most in front; others as their features declare them."""
+    place = {section: index for index, section in enumerate(FIRST)}
+    ordered = sorted(setting_registry, key=lambda one: place.get(one.section, len(FIRST)))
+    return [setting_json(one, settings) for one in ordered]
 
 
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:

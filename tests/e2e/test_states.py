@@ -200,5 +200,32 @@ def test_a_right_click_on_generate_offers_to_go_on_forever(page: Any) -> None:
     assert page.locator(".context-menu").count() == 0
 
 
+GLOBALS = """gradioApp get_uiCurrentTab get_uiCurrentTabContent onUiUpdate onAfterUiUpdate onUiLoaded onUiTabChange
+    onOptionsChanged onOptionsAvailable executeCallbacks uiElementIsVisible uiElementInSight uiUpdateCallbacks
+    uiLoadedCallbacks uiTabChangeCallbacks optionsChangedCallbacks opts updateInput onEdit set_theme all_gallery_buttons
+    selected_gallery_button selected_gallery_index extract_image_from_gallery switch_to_txt2img get_tab_index
+    create_tab_index_args create_submit_args submit restart_reload selectCheckpoint switchWidthHeight setRandomSeed
+    clear_prompt request requestGet requestProgress randomId formatTime pad2 setTitle popup popupId closePopup
+    activePromptTextarea localization getTranslation ignore_ids_for_localization re_num re_emoji inputAccordionChecked
+    appendContextMenuOption removeContextMenuOption recalculate_prompts_txt2img"""
+
+
+def test_scripts_of_others_find_their_globals(page: Any) -> None:
+    missing = "(names) => names.filter((name) => window[name] === undefined)"
+    assert page.evaluate(missing, GLOBALS.split()) == []
+    assert page.evaluate("getTranslation('Generate')") == "Generate"
+    assert page.evaluate("get_tab_index('tabs')") == 0
+    page.evaluate("inputAccordionChecked('txt2img_refiner', true)")
+    page.wait_for_selector("#txt2img_refiner_switch_at input", state="visible")
+    page.evaluate("inputAccordionChecked('txt2img_refiner', false)")
+    done = page.evaluate(
+        """() => new Promise((end) => {
+            const seen = [];
+            ask("easel/jobs").then((jobs) => requestProgress(jobs[0].id, null, null, () => end(seen), (one) => seen.push(one)));
+        })"""
+    )
+    assert done[-1]["completed"]
+
+
 def test_the_console_stayed_clean(page: Any) -> None:
     assert [one for one in page.said if "422" not in one] == []
