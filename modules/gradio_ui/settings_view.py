@@ -7,7 +7,6 @@ from typing import Any
 from modules.core.settings import Setting, Settings, setting_registry
 from modules.gradio_ui.keys import KeySetting
 
-
 FIRST = ("User interface", "Stable Diffusion", "Stable Diffusion XL", "Sampler parameters", "Prompt")  # sections
 
 

@@ -80,6 +80,7 @@ def test_motion_rests_when_asked_to(page: Any) -> None:
         return moves || style.animationName !== "none";
     }).length"""
     page.click("#tab_button_txt2img")
+    page.emulate_media(reduced_motion="no-preference")
     assert page.evaluate(moving) > 0
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(moving) == 0

@@ -36,7 +36,7 @@ def test_a_prompt_becomes_a_preview_then_a_picture_and_is_found_after_a_reload(p
 
 
 def test_a_running_job_is_found_again_and_can_be_interrupted(page: Any) -> None:
-    page.fill("#txt2img_batch_count input", "6")
+    page.fill("#txt2img_batch_count input", "90")  # more than a slow reload outlasts
     page.wait_for_timeout(300)
     page.click("#txt2img_generate")
     page.wait_for_selector(".stage img.preview", timeout=30000)

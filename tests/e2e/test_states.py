@@ -221,7 +221,8 @@ def test_scripts_of_others_find_their_globals(page: Any) -> None:
     done = page.evaluate(
         """() => new Promise((end) => {
             const seen = [];
-            ask("easel/jobs").then((jobs) => requestProgress(jobs[0].id, null, null, () => end(seen), (one) => seen.push(one)));
+            const atEnd = () => end(seen), onProgress = (one) => seen.push(one);
+            ask("easel/jobs").then((jobs) => requestProgress(jobs[0].id, null, null, atEnd, onProgress));
         })"""
     )
     assert done[-1]["completed"]
