@@ -15,11 +15,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modules.core.registry import import_folder
 from modules.core.version import VERSION
 from modules.gradio_ui import options, routes, tabs, texts
+from modules.gradio_ui.keys import chosen_keys
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.texts import text
 from modules.gradio_ui.theme import easel_theme
 
-SCRIPTS = ("script", "words", "icons", "shell", "prompt", "gallery", "jobs", "styles", "pnginfo", "settings", "queue")
+SCRIPTS = (
+    *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "pnginfo"),
+    *("settings", "queue", "community"),
+)  # in this order
 MAX_FILE_SIZE = "64mb"
 import_folder("modules.gradio_ui.tabs")
 
@@ -147,6 +151,7 @@ def head(services: UiServices) -> str:
         "titleProgress": settings[options.PROGRESS_IN_TITLE],
         "weightStep": settings[options.ATTENTION_STEP],
         "networkStep": settings[options.NETWORK_STEP],
+        "keys": chosen_keys(settings),
         "words": {code: texts.table(code) for code in texts.languages()},
     }
     raw = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")

@@ -55,3 +55,11 @@ def prompt_box(elem_id: str, lines: int) -> gr.Textbox:
         placeholder=table("en")[f"placeholder.{elem_id}"],
         html_attributes=gr.InputHTMLAttributes(spellcheck=False),
     )
+
+
+def advice_slot(tab: str, control: str) -> gr.HTML:
+    """Where advice about a control is told (assets/advice.js); takes no room while there is none."""
+    return gr.HTML(
+        f'<div id="{tab}_advice_{control}" class="advice" data-advice="{control}" role="status"></div>',
+        elem_classes=["advice-slot"],
+    )

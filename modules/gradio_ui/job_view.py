@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import mimetypes
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modules.gradio_ui.services import UiServices
 
 
-def job_json(services: UiServices, job: Any, *, place: int | None = None) -> dict[str, Any]:
+def jobs_json(services: UiServices, jobs: Sequence[Any], everyone: Sequence[Any]) -> list[dict[str, Any]]:
+    """`jobs` with their place among `everyone` in the queue, and when their turn comes."""
+    waiting = [one.id for one in everyone if one.state == "queued"]
+    starts = expected_starts(everyone, lambda job: remaining_s(services, job)) if waiting else {}
+    return [
+        job_json(services, one, place=waiting.index(one.id) + 1, starts_in_s=starts.get(one.id))
+        if one.state == "queued"
+        else job_json(services, one)
+        for one in jobs
+    ]
+
+
+def remaining_s(services: UiServices, job: Any) -> float | None:
+    progress = getattr(services.queue.snapshot(job.id), "progress", None)
+    return getattr(progress, "eta_s", None)
+
+
+def expected_starts(jobs: Sequence[Any], remaining: Callable[[Any], float | None]) -> dict[str, float | None]:
+    """Seconds until each queued job begins, from what is left of the running one and how long jobs took so far.
+
+    The time of a job is taken to grow with pixels, steps and pictures. None when nothing was measured yet.
+    """
+    done = [one for one in jobs if isinstance(one.result, Mapping) and one.result.get("seconds") and work(one)]
+    measured = [float(one.result["seconds"]) / work(one) for one in done[-5:]]
+    rate = sum(measured) / len(measured) if measured else None
+    clock: float | None = 0.0
+    for one in jobs:
+        if one.state == "running":
+            left = remaining(one)
+            left = work(one) * rate if left is None and rate is not None else left
+            clock = None if left is None or clock is None else clock + left
+    starts: dict[str, float | None] = {}
+    for one in jobs:
+        if one.state == "queued":
+            starts[one.id] = clock
+            clock = None if clock is None or rate is None else clock + work(one) * rate
+    return starts
+
+
+def work(job: Any) -> float:
+    """Pixels times steps of all pictures of a job; 0 when it makes none."""
+    request = job.request if isinstance(job.request, Mapping) else {}
+    shape, sampling = request.get("shape"), request.get("sampling")
+    if not isinstance(shape, Mapping) or not isinstance(sampling, Mapping):
+        return 0.0
+    sizes = (shape.get("width", 0), shape.get("height", 0), shape.get("batch_size", 1), shape.get("batch_count", 1))
+    return math.prod(float(one) for one in (*sizes, sampling.get("steps", 0)))
+
+
+def job_json(
+    services: UiServices, job: Any, *, place: int | None = None, starts_in_s: float | None = None
+) -> dict[str, Any]:
     """One job with its progress and pictures. `place` in the queue counts from 1."""
     shot = services.queue.snapshot(job.id)
     progress, preview = getattr(shot, "progress", None), getattr(shot, "preview", None)
@@ -24,6 +76,7 @@ def job_json(services: UiServices, job: Any, *, place: int | None = None) -> dic
         "tag": job.tag,
         "state": str(job.state),
         "place": place,
+        "starts_in_s": starts_in_s,
         "prompt": str(prompt.get("positive", "")) if isinstance(prompt, Mapping) else "",
         "shape": request.get("shape"),
         "training": training_json(job),

@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from modules.core.errors import EaselError
+from modules.gradio_ui.model_facts import ModelFacts, model_facts
 from modules.gradio_ui.services import UiServices
-from modules.processing.models.catalog import model_notes
 
 
 def checkpoint_titles(services: UiServices) -> list[str]:
     return [one.title for one in services.engine.catalog.checkpoints()]
 
 
-def about_model(services: UiServices) -> dict[str, Any]:
-    """The notes beside the chosen checkpoint: native_size, examples, ...; nothing when there is no checkpoint."""
+def chosen_facts(services: UiServices) -> ModelFacts:
+    """Of the checkpoint that the next picture is made with; those of a plain model when there is none."""
     try:
-        return model_notes(services.engine.catalog.default(services.settings))
-    except (EaselError, OSError, ValueError):
-        return {}
+        return model_facts(services.engine.catalog.default(services.settings))
+    except EaselError:
+        return ModelFacts()
 
 
-def native_size(services: UiServices) -> int:
-    """Pixels of a side that the chosen model was trained at; 512 when nothing says so."""
-    value = about_model(services).get("native_size", 512)
-    return value if isinstance(value, int) and 64 <= value <= 2048 else 512
+def named_facts(services: UiServices, name: str) -> ModelFacts | None:
+    try:
+        return model_facts(services.engine.catalog.find_checkpoint(name))
+    except EaselError:
+        return None  # refused by name when it is asked for
 
 
-def example_prompts(services: UiServices) -> list[str]:
-    found = about_model(services).get("examples")
-    return [one for one in found if isinstance(one, str)][:3] if isinstance(found, list) else []
+def follow_model(
+    values: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, int | float]
+) -> dict[str, int | float]:
+    """The defaults of another model, for the controls that still show those of the model before."""
+    return {name: one for name, one in now.items() if name not in values or values[name] == before.get(name)}
 
 
 def status_json(services: UiServices) -> dict[str, Any]:
     """Everything in the chips: model, device, memory, queue."""
+    facts = chosen_facts(services)
     return {
         "engine": dataclasses.asdict(services.engine.status()),
         "queue": dict(services.queue.counts()),
-        "native_size": native_size(services),
-        "examples": example_prompts(services),
+        "model": {
+            "title": facts.title,
+            "native_size": facts.native_size,
+            "few_step": facts.few_step,
+            "defaults": facts.defaults(),
+            "examples": facts.examples[:3],
+        },
     }

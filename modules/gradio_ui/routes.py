@@ -20,8 +20,8 @@ from starlette.staticfiles import StaticFiles
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.frozen import refuse_frozen
 from modules.core.settings import setting_registry
-from modules.gradio_ui import options, texts
-from modules.gradio_ui.job_view import content_type, job_json, pictures
+from modules.gradio_ui import keys, options, texts
+from modules.gradio_ui.job_view import content_type, job_json, jobs_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
@@ -76,26 +76,19 @@ def status(services: UiServices, request: Request, body: bytes) -> Any:
 
 def jobs(services: UiServices, request: Request, body: bytes) -> Any:
     """All jobs, newest last; `?tag=` and `?last=1` find the job a reloaded page was watching."""
-    found = services.queue.list()
+    everyone = found = services.queue.list()
     tag = request.query_params.get("tag")
-    waiting = [one.id for one in found if one.state == "queued"]
     if tag:
         found = [one for one in found if one.tag == tag]
     if request.query_params.get("last"):
         running = [one for one in found if one.state == "running"]
         found = running[:1] or found[-1:]
-    return [
-        job_json(services, one, place=waiting.index(one.id) + 1 if one.id in waiting else None) for one in found[-300:]
-    ]
+    return jobs_json(services, found[-300:], everyone)
 
 
 def job(services: UiServices, request: Request, body: bytes) -> Any:
     one = services.queue.get(request.path_params["id"])
-    place = None
-    if one.state == "queued":
-        waiting = [other.id for other in services.queue.list() if other.state == "queued"]
-        place = waiting.index(one.id) + 1 if one.id in waiting else None
-    return job_json(services, one, place=place)
+    return jobs_json(services, [one], services.queue.list() if one.state == "queued" else [])[0]
 
 
 def preview(services: UiServices, request: Request, body: bytes) -> Response:
@@ -140,12 +133,12 @@ def archive(services: UiServices, request: Request, body: bytes) -> Response:
 
 
 def save(services: UiServices, request: Request, body: bytes) -> Any:
-    """Copy one picture to the favourites folder and note it in log.csv."""
-    from modules.gradio_ui.favourites import save_favourite
+    """Copy one picture, or all of the job, to the favourites folder and note it in log.csv."""
+    from modules.gradio_ui.favourites import save_favourites
 
+    picture_file(services, request)  # a wrong index, or a file that is gone, is 404
     found = pictures(services, services.queue.get(request.path_params["id"]))
-    path = picture_file(services, request)
-    return {"saved": save_favourite(services, path, found[request.path_params["index"]])}
+    return {"saved": ", ".join(save_favourites(services, found, request.path_params["index"]))}
 
 
 def act(services: UiServices, request: Request, body: bytes) -> Any:
@@ -188,6 +181,7 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
         refuse_frozen(services.options, key)
         if setting_registry.get(key).scope == "admin" and not here:
             raise UserError(f"Setting {key} can only be changed on the machine that Easel runs on.", field=key)
+    keys.check_unique(services.settings, changes)
     services.settings.update(changes)
     return {"values": {key: services.settings.get(key) for key in changes}}
 
@@ -211,6 +205,12 @@ def parse(services: UiServices, request: Request, body: bytes) -> Any:
     from modules.imaging.infotext import parse_infotext
 
     return {"fields": parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])}
+
+
+def last_paper(services: UiServices, request: Request, body: bytes) -> Any:
+    """The infotext of the last picture that was made, whoever asked for it."""
+    path = services.paths.params
+    return {"infotext": path.read_text("utf-8") if path.is_file() else ""}
 
 
 def models(services: UiServices, request: Request, body: bytes) -> Any:
@@ -268,6 +268,7 @@ def routes(services: UiServices) -> list[BaseRoute]:
         at("/easel/tokens", tokens, "POST"),
         at("/easel/read-picture", read_picture, "POST"),
         at("/easel/parse", parse, "POST"),
+        at("/easel/last-paper", last_paper),
         at("/easel/models", models, "GET", "POST"),
         at("/easel/models/choose", choose, "POST"),
         at("/easel/styles", styles, "GET", "POST"),

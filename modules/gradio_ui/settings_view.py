@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from modules.core.settings import Setting, Settings, setting_registry
+from modules.gradio_ui.keys import KeySetting
+
+FIRST = ("User interface", "Stable Diffusion", "Stable Diffusion XL", "Sampler parameters", "Prompt")  # sections
 
 
 def settings_json(settings: Settings) -> list[dict[str, Any]]:
-    return [setting_json(one, settings) for one in setting_registry]
+    """All settings, those that people change most in front; others as their features declare them."""
+    place = {section: index for index, section in enumerate(FIRST)}
+    ordered = sorted(setting_registry, key=lambda one: place.get(one.section, len(FIRST)))
+    return [setting_json(one, settings) for one in ordered]
 
 
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:
     return {
         "key": setting.key,
-        "kind": type(setting.default).__name__,
+        "kind": "key" if isinstance(setting, KeySetting) else type(setting.default).__name__,
         "value": settings[setting],
         "default": setting.default,
         "label": setting.label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from modules.gradio_ui.components import dropdown, prompt_box, tool_button
+from modules.gradio_ui.components import advice_slot, dropdown, prompt_box, tool_button
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.texts import text
@@ -37,6 +37,8 @@ def build_toprow(form: Form, services: UiServices) -> gr.Button:
                     dropdown(f"{tab}_styles", style_names(services), [], multiselect=True, allow_custom_value=True),
                 )
                 tool_button(f"{tab}_styles_edit_button", "edit")
+            for control in ("prompt", "negative"):
+                advice_slot(tab, control)
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions"], scale=1, min_width=220):
             with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["generate-box"]):
                 generate = gr.Button(text(f"label.{tab}_generate"), elem_id=f"{tab}_generate", variant="primary")

@@ -61,6 +61,36 @@ JPEG_QUALITY = define(
     Setting("jpeg_quality", 80, "Quality of JPEG, WEBP and AVIF", section=IMAGES, minimum=1, maximum=100, step=1)
 )
 WEBP_LOSSLESS = define(Setting("webp_lossless", False, "Lossless WEBP", section=IMAGES))
+COPY_LARGE = define(
+    Setting(
+        "export_for_4chan",
+        True,
+        "JPEG copy of large pictures",
+        section=IMAGES,
+        hint="Beside the picture, made smaller where a side is too long.",
+    )
+)
+COPY_ABOVE_MB = define(
+    Setting(
+        "img_downscale_threshold", 4.0, "A file is large above (MB)", section=IMAGES, minimum=0, maximum=1000, step=0.5
+    )
+)
+COPY_SIDE = define(
+    Setting("target_side_length", 4000, "A side is too long above (pixels)", section=IMAGES, minimum=64, maximum=65_535)
+)
+SAVE_SELECTED = define(
+    Setting(
+        "save_selected_only",
+        True,
+        "The Save button keeps the selected picture only",
+        section=IMAGES,
+        hint="Off: all pictures of the job.",
+    )
+)
+SAVE_LOG = define(Setting("save_write_log_csv", True, "The Save button writes log.csv", section=IMAGES))
+SAVE_BUTTON_TO_DIRS = define(
+    Setting("use_save_to_dirs_for_ui", False, "The Save button uses folders too", section=FOLDERS)
+)
 SAVE_TO_DIRS = define(Setting("save_to_dirs", True, "Save pictures to a folder", section=FOLDERS))
 GRID_TO_DIRS = define(Setting("grid_save_to_dirs", True, "Save grids to a folder", section=FOLDERS))
 FOLDER_PATTERN = define(Setting("directories_filename_pattern", "[date]", "Folder name pattern", section=FOLDERS))
@@ -104,6 +134,7 @@ def _outdir(key: str, default: str, label: str, hint: str = "") -> Setting[str]:
 
 OUTDIR_SAMPLES = _outdir("outdir_samples", "", "Folder for pictures", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG = _outdir("outdir_txt2img_samples", "outputs/txt2img-images", "Folder for txt2img pictures")
+OUTDIR_SAVE = _outdir("outdir_save", "log/images", "Folder of the Save button")
 OUTDIR_GRIDS = _outdir("outdir_grids", "", "Folder for grids", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG_GRIDS = _outdir("outdir_txt2img_grids", "outputs/txt2img-grids", "Folder for txt2img grids")
 
@@ -112,6 +143,14 @@ def output_folder(settings: Settings, data: Path, *, grid: bool = False) -> Path
     """The folder that the settings name, below `data` unless it is a whole path. Not made yet."""
     common, own = (OUTDIR_GRIDS, OUTDIR_TXT2IMG_GRIDS) if grid else (OUTDIR_SAMPLES, OUTDIR_TXT2IMG)
     return data / Path(settings[common].strip() or settings[own].strip() or own.default).expanduser()
+
+
+@dataclass(frozen=True)
+class LargeCopy:
+    """When a JPEG copy is made: the file has more bytes than `above_bytes`, or a side more pixels than `side`."""
+
+    above_bytes: int
+    side: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +169,7 @@ class SaveOptions:
     save_txt: bool = False
     quality: int = 80
     lossless: bool = False
+    copy_large: LargeCopy | None = None
 
     @staticmethod
     def from_settings(settings: Settings, grid: bool = False) -> SaveOptions:
@@ -148,6 +188,9 @@ class SaveOptions:
             save_txt=settings[SAVE_TXT],
             quality=settings[JPEG_QUALITY],
             lossless=settings[WEBP_LOSSLESS],
+            copy_large=LargeCopy(int(settings[COPY_ABOVE_MB] * 1024 * 1024), settings[COPY_SIDE])
+            if settings[COPY_LARGE]
+            else None,
         )
 
 
@@ -184,6 +227,8 @@ def save_picture(
         data = encode_image(image, kind, kept, quality=options.quality, lossless=options.lossless)
         with _reserve(target, "grid" if grid else "", decoration, ending, options) as path:
             write_atomic(path, data)
+            if options.copy_large and kind not in ("jpg", "jpeg"):
+                _copy_large(image, path, len(data), kept, options)
             if options.save_txt and papers.infotext:
                 write_atomic(path.with_suffix(".txt"), papers.infotext.encode("utf-8", "replace") + b"\n")
     except OSError as error:
@@ -192,6 +237,18 @@ def save_picture(
             hint="Check that the disk has room and that the folder can be written to.",
         ) from error
     return path
+
+
+def _copy_large(image: Image.Image, path: Path, size_bytes: int, papers: Papers, options: SaveOptions) -> None:
+    """A JPEG beside a picture that many sites would refuse, called export_for_4chan elsewhere."""
+    assert options.copy_large is not None
+    side, longest = options.copy_large.side, max(image.size)
+    if longest <= side and size_bytes <= options.copy_large.above_bytes:
+        return
+    if longest > side:
+        smaller = (max(1, round(image.width * side / longest)), max(1, round(image.height * side / longest)))
+        image = image.resize(smaller, Image.Resampling.LANCZOS)
+    write_atomic(path.with_suffix(".jpg"), encode_image(image, "jpg", papers, quality=options.quality))
 
 
 def encode_image(

@@ -188,7 +188,7 @@ class Engine:
         if self._store is None:
             self._store = ModelStore(self.catalog, self.settings, allow_pickle=self._allow_pickle)
         if self._status.state != "ready" or self._status.model != checkpoint.title:
-            self._set_status(state="loading", model=checkpoint.title, detail="reading weights")
+            self._set_status(state="loading", model=checkpoint.title, detail="reading weights", bytes=checkpoint.size)
         try:
             model = self._store.load(checkpoint, vae, mode)
         except BaseException as error:

@@ -118,6 +118,16 @@ def test_what_serves_the_page_imports_no_torch(module: str) -> None:
     assert told.stdout.strip() == "[]", told.stdout + told.stderr
 
 
+def test_every_setting_exists_before_the_first_picture() -> None:
+    """A setting that is declared in a module nobody has imported yet could be neither seen nor changed."""
+    owners = [file for file in FILES if "define(\n" in file.read_text("utf-8") and package_of(file) != "core"]
+    names = [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in owners]
+    assert len(names) > 8
+    serve = "modules.api.routes.sdapi_txt2img, modules.gradio_ui.app, modules.jobs.queue, modules.processing.engine"
+    told = run_fresh(f"import sys, {serve}; print(sorted(set({names!r}) - set(sys.modules)))")
+    assert told.stdout.strip() == "[]", told.stdout + told.stderr
+
+
 def test_help_imports_no_torch() -> None:
     command = [sys.executable, "-X", "importtime", str(ROOT / "launch.py"), "--help"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60)

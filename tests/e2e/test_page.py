@@ -1,67 +1,13 @@
 """The page in a real Chromium: what a person does in the first minutes."""
 
-import importlib.util
 import io
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next((one for one in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(one).exists()), None)
 PAPER = "a blue door\nNegative prompt: fog\nSteps: 9, Sampler: Euler a, CFG scale: 5, Seed: 77, Size: 640x512"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import uvicorn
-
-    path = Path(__file__).parents[1] / "gradio_ui" / "fake_services.py"
-    spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None
-    assert spec.loader is not None
-    fakes = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = fakes
-    spec.loader.exec_module(fakes)
-    app = fakes.fake_app(fakes.fake_services(tmp_path_factory.mktemp("data"), 0.05))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(timeout=5)
-
-
-@pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("There is no Chromium.")
-    with sync_api.sync_playwright() as play:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
-        page.said = []  # type: ignore[attr-defined]
-        page.on("console", lambda one: page.said.append(one.text) if one.type == "error" else None)
-        page.on("pageerror", lambda one: page.said.append(str(one)))
-        page.on("request", lambda one: page.said.append(one.url) if not_ours(one.url, address) else None)
-        page.goto(address)
-        ready(page)
-        yield page
-        browser.close()
-
-
-def not_ours(url: str, address: str) -> bool:
-    return not url.startswith((address, "data:", "blob:"))
 
 
 def ready(page: Any) -> None:
@@ -77,28 +23,28 @@ def test_a_prompt_becomes_a_preview_then_a_picture_and_is_found_after_a_reload(p
     page.fill("#txt2img_prompt textarea", "a red apple")
     page.fill("#txt2img_width input", "256")
     page.keyboard.press("Control+Enter")
-    page.wait_for_selector(".stage img.preview", timeout=10000)
-    page.wait_for_selector(".stage img.picture", timeout=15000)
+    page.wait_for_selector(".stage img.preview", timeout=30000)
+    page.wait_for_selector(".stage img.picture", timeout=30000)
     shown = page.get_attribute(".stage img.picture", "src")
     page.wait_for_timeout(800)
     page.reload()
     ready(page)
-    page.wait_for_selector(".stage img.picture", timeout=10000)
+    page.wait_for_selector(".stage img.picture", timeout=30000)
     assert page.get_attribute(".stage img.picture", "src") == shown
     assert page.input_value("#txt2img_prompt textarea") == "a red apple"
     assert number(page, "txt2img_width") == "256"
 
 
 def test_a_running_job_is_found_again_and_can_be_interrupted(page: Any) -> None:
-    page.fill("#txt2img_batch_count input", "6")
+    page.fill("#txt2img_batch_count input", "90")  # more than a slow reload outlasts
     page.wait_for_timeout(300)
     page.click("#txt2img_generate")
-    page.wait_for_selector(".stage img.preview", timeout=10000)
+    page.wait_for_selector(".stage img.preview", timeout=30000)
     page.reload()
     ready(page)
-    page.wait_for_selector(".stage img.preview", timeout=10000)
+    page.wait_for_selector(".stage img.preview", timeout=30000)
     page.click("#txt2img_interrupt")
-    page.wait_for_function("!easel.busy", timeout=10000)
+    page.wait_for_function("!easel.busy", timeout=30000)
     assert "interrupted" in page.inner_text(".progress-text")
     page.fill("#txt2img_batch_count input", "1")
 
@@ -124,7 +70,7 @@ def test_weights_follow_the_keys(page: Any) -> None:
 def test_an_infotext_in_the_prompt_box_fills_the_form(page: Any) -> None:
     page.fill("#txt2img_prompt textarea", PAPER)
     page.click("#paste")
-    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a blue door'", timeout=8000)
+    page.wait_for_function("document.querySelector('#txt2img_prompt textarea').value === 'a blue door'", timeout=30000)
     assert page.input_value("#txt2img_neg_prompt textarea") == "fog"
     assert (number(page, "txt2img_seed"), number(page, "txt2img_width")) == ("77", "640")
 
@@ -143,7 +89,7 @@ def test_png_info_reads_a_picture_and_sends_it_on(page: Any) -> None:
     assert page.query_selector("#pnginfo_generation_info b, #pnginfo_chips span b") is None
     page.click("#tab_pnginfo #txt2img_tab")
     page.wait_for_function(
-        "document.querySelector('#txt2img_prompt textarea').value === 'a <b>green</b> gate'", timeout=8000
+        "document.querySelector('#txt2img_prompt textarea').value === 'a <b>green</b> gate'", timeout=30000
     )
 
 

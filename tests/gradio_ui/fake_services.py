@@ -21,6 +21,7 @@ from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.gradio_ui.services import UiServices
 from modules.processing.engine import EngineStatus
+from modules.processing.models.catalog import ModelFile
 from modules.processing.progress import Picture, Preview, Progress
 from modules.processing.requests import Generate
 
@@ -194,13 +195,25 @@ class FakeStyles:
 
 
 class FakeCatalog:
-    def checkpoints(self) -> list[Any]:
-        return [type("File", (), {"title": one})() for one in ("easel-mini [1a2b3c4d5e]", "landscapes.safetensors")]
+    """An SD 1 model and an SDXL one; neither is on the disk."""
+
+    def checkpoints(self) -> list[ModelFile]:
+        kinds = {"easel-mini": ("sd1", "1a2b3c4d5e"), "landscapes.safetensors": ("sdxl", None)}
+        return [
+            ModelFile(kind="checkpoint", path=Path(name), name=name, family=family, sha256=sha256)
+            for name, (family, sha256) in kinds.items()
+        ]
 
     def refresh(self) -> None: ...
 
-    def default(self, settings: Settings) -> Any:
-        raise NotFoundError("There is no checkpoint.")
+    def find_checkpoint(self, name: str) -> ModelFile:
+        for one in self.checkpoints():
+            if one.title == name:
+                return one
+        raise NotFoundError(f"There is no checkpoint {name!r}.")
+
+    def default(self, settings: Settings) -> ModelFile:
+        return self.find_checkpoint(settings.get("sd_model_checkpoint") or self.checkpoints()[0].title)
 
 
 class FakeEngine:

@@ -33,11 +33,13 @@ def client(services: Any) -> TestClient:
     return TestClient(sys.modules["fake_services"].fake_app(services))
 
 
-def finished(client: TestClient, services: Any, prompt: str) -> dict[str, Any]:
+def finished(client: TestClient, services: Any, prompt: str, batch_count: int = 1) -> dict[str, Any]:
     from modules.processing.requests import Generate, Prompt, Sampling, Shape
 
     request = Generate(
-        prompt=Prompt(positive=prompt), shape=Shape(width=64, height=64), sampling=Sampling(sampler="Euler a", steps=2)
+        prompt=Prompt(positive=prompt),
+        shape=Shape(width=64, height=64, batch_count=batch_count),
+        sampling=Sampling(sampler="Euler a", steps=2),
     )
     job = services.queue.submit("generate", request.to_json(), tag="txt2img")
     for _ in range(200):
@@ -78,6 +80,18 @@ def test_saving_copies_the_file_once(client: TestClient, services: Any) -> None:
     names = {client.post(f"/easel/jobs/{job['id']}/pictures/0/save").json()["saved"] for _ in range(2)}
     kept = list((services.paths.data / "log" / "images").glob("*.png"))
     assert names == {one.name for one in kept}
+
+
+def test_saving_can_take_the_whole_job_into_folders_without_a_log(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "two plums", batch_count=2)
+    changes = {"save_selected_only": False, "use_save_to_dirs_for_ui": True, "save_write_log_csv": False}
+    services.settings.update({**changes, "outdir_save": "kept", "directories_filename_pattern": "[seed]"})
+    assert len(client.post(f"/easel/jobs/{job['id']}/pictures/1/save").json()["saved"].split(", ")) == 2
+    kept = {one.relative_to(services.paths.data / "kept") for one in (services.paths.data / "kept").rglob("*.*")}
+    assert kept == {Path(str(one["seed"])) / one["name"] for one in job["pictures"]}
+    services.settings.update(
+        {"save_selected_only": True, "use_save_to_dirs_for_ui": False, "outdir_save": "log/images"}
+    )
 
 
 def test_the_last_job_of_a_tab_is_found_again(client: TestClient, services: Any) -> None:

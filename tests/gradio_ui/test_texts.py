@@ -23,3 +23,23 @@ def test_every_key_that_a_script_asks_for_exists() -> None:
     for path in ASSETS.glob("*.js"):
         for key in re.findall(r"""[( ]t\("([a-z_.0-9A-Z]+)"[,)]""", path.read_text("utf-8")):
             assert key in table("en"), f"{path.name} asks for {key}"
+
+
+def test_every_setting_speaks_every_language() -> None:
+    import modules.api.routes.sdapi_txt2img
+    import modules.jobs.queue
+    import modules.processing.engine  # noqa: F401  # all that declare settings
+    from modules.core.settings import setting_registry
+
+    for language in set(languages()) - {"en"}:  # English is in the declarations
+        words = table(language)
+        for one in setting_registry:
+            assert f"setting.{one.key}" in words, one.key
+            assert f"section.{one.section}" in words, one.section
+            assert not one.hint or f"hint.{one.key}" in words, one.key
+
+
+def test_every_control_with_a_label_says_what_it_does() -> None:
+    words = table("en")
+    labels = {key.removeprefix("label.") for key in words if key.startswith("label.")}
+    assert {one for one in labels if f"tip.{one}" not in words} == set()

@@ -18,7 +18,7 @@ from modules.core.errors import UserError
 from modules.core.settings import Settings
 from modules.imaging.metadata import Papers, open_image, read_papers
 from modules.imaging.names import NameContext
-from modules.imaging.saving import FORMATS, SaveOptions, encode_image, output_folder, save_picture
+from modules.imaging.saving import FORMATS, LargeCopy, SaveOptions, encode_image, output_folder, save_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPERS = Papers("a 猫\nSteps: 1, Sampler: Euler, Seed: 5", '{"easel":1}')
@@ -74,6 +74,8 @@ def test_defaults_of_the_settings(tmp_path: Path):
     flat = SaveOptions.from_settings(Settings(None, {"save_to_dirs": False, "outdir_samples": "here"}))
     assert flat.pattern == "[seed]-[prompt_spaces]"
     assert SaveOptions.from_settings(settings, grid=True).pattern == ""
+    assert options.copy_large == LargeCopy(4 * 1024 * 1024, 4000)
+    assert SaveOptions.from_settings(Settings(None, {"export_for_4chan": False})).copy_large is None
     assert output_folder(Settings(None, {"outdir_grids": "/there"}), tmp_path, grid=True) == Path("/there")
 
 
@@ -95,6 +97,31 @@ def test_what_a_format_cannot_hold_becomes_png(tmp_path: Path):
         encode_image(wide, "webp", PAPERS)
     with pytest.raises(UserError, match="bmp"):
         encode_image(wide, "bmp", PAPERS)
+
+
+@pytest.mark.parametrize(("limit", "copied"), [(LargeCopy(10**9, 16), None), (LargeCopy(50, 16), (16, 8))])
+def test_a_file_of_many_bytes_gets_a_jpeg_beside_it(tmp_path: Path, limit: LargeCopy, copied: tuple[int, int] | None):
+    path = save(tmp_path, copy_large=limit)
+    beside = path.with_suffix(".jpg")
+    assert beside.exists() == (copied is not None)
+    if copied:
+        assert open_image(beside).size == copied
+        assert read_papers(beside).infotext == PAPERS.infotext
+    assert np.array_equal(np.asarray(open_image(path)), np.asarray(picture()))
+
+
+@pytest.mark.parametrize(("size", "smaller"), [((90, 30), (60, 20)), ((30, 90), (20, 60)), ((90, 90), (60, 60))])
+def test_a_side_too_long_is_made_shorter_in_the_copy(tmp_path: Path, size: tuple[int, int], smaller: tuple[int, int]):
+    options = SaveOptions(copy_large=LargeCopy(10**9, 60))
+    path = save_picture(picture(*size), tmp_path, name=NAME, papers=PAPERS, options=options)
+    assert open_image(path).size == size
+    assert open_image(path.with_suffix(".jpg")).size == smaller
+
+
+def test_a_jpeg_is_its_own_copy(tmp_path: Path):
+    path = save(tmp_path, format="jpg", copy_large=LargeCopy(0, 8))
+    assert open_image(path).size == picture().size
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -11,8 +11,6 @@ class Gallery {
         this.job = null;
         this.index = -1;
         this.face = "";
-        document.getElementById(`${tab}_gallery_container`).addEventListener("keydown", (event) => this.key(event));
-        this.thumbs.addEventListener("keydown", (event) => this.key(event));
         for (const button of this.panel.querySelectorAll("[data-gallery]")) button.onclick = () => this.act(button.dataset.gallery);
     }
 
@@ -49,7 +47,7 @@ class Gallery {
             if (this.face === "preview" && image) { if (image.dataset.source !== source) this.swap(image, source); }
             else this.draw("preview", make("img", {class: "preview", alt: t("job.progress"), src: source, "data-source": source}));
         } else if (job.state === "queued") {
-            this.draw(`queued-${job.place}`, this.note(t("stage.queued", {place: job.place || 1})));
+            this.draw(`queued-${job.place}-${Math.round(job.starts_in_s ?? -1)}`, this.note(waitingWords(job)));
         } else if (!this.stage.querySelector("img.preview")) {
             this.draw("starting", this.note(t(`job.stage.${job.progress?.stage || "load"}`)));
         }
@@ -79,12 +77,12 @@ class Gallery {
         const engine = status.engine, children = [];
         if (engine.state === "loading") {
             children.push(make("p", {class: "lead", text: t("stage.loading", {model: engine.model || "..."})}),
-                make("p", {class: "quiet", text: t("stage.loading_detail", {detail: engine.detail || "", seconds: Math.round(engine.seconds)})}),
+                make("p", {class: "quiet", text: [engine.detail, engine.bytes ? formatBytes(engine.bytes) : "", formatTime(Math.round(engine.seconds))].filter(Boolean).join(" \u00b7 ")}),
                 make("p", {class: "quiet", text: t("stage.loading_ok")}));
         } else if (engine.state === "failed") {
             children.push(make("p", {class: "lead", text: t("engine.failed")}), make("p", {class: "quiet", text: engine.detail}));
         } else children.push(make("p", {class: "lead", text: t("stage.empty")}));
-        const examples = status.examples.length ? status.examples : ["a red apple on a wooden table", "a lighthouse on a cliff at sunset", "a cat asleep in a sunny window"];
+        const own = status.model.examples, examples = own.length ? own : ["a red apple on a wooden table", "a lighthouse on a cliff at sunset", "a cat asleep in a sunny window"];
         const list = make("div", {class: "examples"}, make("p", {class: "quiet", text: t("stage.try")}));
         for (const one of examples) list.append(make("button", {type: "button", text: one, on: {click: () => {
             setValue(box("txt2img_prompt"), one);
@@ -137,23 +135,31 @@ class Gallery {
             if (done) document.getElementById(`html_log_${this.tab}`).textContent = t("gallery.saved", {name: done.saved});
         }
     }
+}
 
-    key(event) {
-        if (event.altKey || event.ctrlKey || event.metaKey) return;
-        if (event.key === "ArrowRight") this.select(this.index + 1);
-        else if (event.key === "ArrowLeft") this.select(this.index - 1);
-        else if (event.key.toLowerCase() === "s") this.act("save");
-        else return;
-        event.preventDefault();
+/** The clipboard's own door is open on https and on this machine only; elsewhere a selected box is copied. */
+async function copyText(text) {
+    if (navigator.clipboard) {
+        try { await navigator.clipboard.writeText(text); return true; } catch { /* the older way below */ }
     }
+    const area = make("textarea", {class: "sr", "aria-hidden": "true"});
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+}
+
+function errorDetails(error) {
+    return [error.message, error.hint, error.stage && `stage: ${error.stage}`, error.details].filter(Boolean).join("\n");
 }
 
 /** What happened, what to do, and the details to copy. */
 function failure(error, retry) {
-    const details = [error.message, error.hint, error.stage && `stage: ${error.stage}`, error.details].filter(Boolean).join("\n");
+    const details = errorDetails(error);
     const copy = make("button", {type: "button", text: t("stage.copy"), on: {click: async () => {
-        await navigator.clipboard.writeText(details).catch(() => {});
-        copy.textContent = t("stage.copied");
+        copy.textContent = t(await copyText(details) ? "stage.copied" : "stage.not_copied");
     }}});
     const actions = make("div", {class: "dialog-actions"}, copy);
     if (retry) actions.append(make("button", {type: "button", text: t("stage.retry"), on: {click: retry}}));
@@ -167,6 +173,7 @@ function paperChips(fields) {
     for (const [name, value] of Object.entries(fields)) {
         if (!value || name === "Version") continue;
         const pair = name.match(/^(.*)-([12])$/);
+        if (`${name}-1` in fields) continue; // told once, as two sides
         if (pair && pair[2] === "2") continue;
         const shown = pair ? pair[1] : name, other = pair ? fields[`${pair[1]}-2`] : null;
         const words = other ? `${value}\u00d7${other}` : value;

@@ -28,6 +28,12 @@ function easelSubmitted(tab, raw) {
 /** A new press gets a new id; presses before the answer share one, so a double click makes one job. */
 function newClientId(tab) { setValue(box(`${tab}_client_id`), randomId()); }
 
+/** The place in the queue, and when the turn comes if past jobs tell. */
+function waitingWords(job) {
+    const words = t("stage.queued", {place: job.place || 1});
+    return job.starts_in_s === null || job.starts_in_s === undefined ? words : `${words} \u00b7 ${t("stage.starts_in", {time: formatTime(Math.round(job.starts_in_s))})}`;
+}
+
 function showProgress(tab, job) {
     const row = document.querySelector(`#${tab}_results_panel .progress-row`), bar = row.querySelector(".bar");
     const running = job.state === "running", progress = job.progress, waits = job.state === "queued";
@@ -37,7 +43,7 @@ function showProgress(tab, job) {
     bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
     bar.hidden = !running;
     const words = [];
-    if (waits) words.push(t("stage.queued", {place: job.place || 1}));
+    if (waits) words.push(waitingWords(job));
     else if (running) {
         if (progress?.steps && progress.stage === "denoise") words.push(t("job.step", {step: progress.step, steps: progress.steps}));
         else if (progress) words.push(t(`job.stage.${progress.stage}`));
@@ -57,7 +63,8 @@ function showProgress(tab, job) {
     const busy = document.getElementById(`${tab}_actions_column`);
     busy.classList.toggle("busy", easel.busy);
     for (const name of ["interrupt", "skip"]) document.getElementById(`${tab}_${name}`).disabled = !easel.busy;
-    if (easel.titleProgress) setTitle(running ? `${Math.round(part * 100)}%` : waits ? t("job.state.queued") : "");
+    const left = progress?.eta_s ? ` \u00b7 ${t("job.left", {time: formatTime(progress.eta_s)})}` : "";
+    if (easel.titleProgress) setTitle(running ? `${Math.round(part * 100)}%${left}` : waits ? t("job.state.queued") : "");
 }
 
 /** Follow one job until it is over. A newer press waits in the queue until the older one is done. */

@@ -138,18 +138,26 @@ function switchWidthHeight() {
     setValue(width, height.value); setValue(height, kept);
 }
 
-/** Sides of a ratio with about as many pixels as the model's own square, in multiples of 64 (8 for small models). */
-function ratioSize(ratio, native) {
-    const [a, b] = ratio.split(":").map(Number), unit = native >= 512 ? 64 : 32;
-    const width = Math.sqrt(native * native * a / b), near = (side) => Math.max(unit, Math.round(side / unit) * unit);
+/** Sides of a ratio with about as many pixels as the model was trained at, in multiples of 64 (less for small models). */
+function ratioSize(ratio) {
+    const [a, b] = ratio.split(":").map(Number), [across, down] = easel.status?.model.native_size || [512, 512];
+    const side = Math.min(across, down), unit = side >= 512 ? 64 : side >= 256 ? 32 : 16;
+    const width = Math.sqrt(across * down * a / b), near = (one) => Math.max(unit, Math.round(one / unit) * unit);
     return [near(width), near(width * b / a)];
 }
 
+/** Steps of a named quality, around what suits the model. */
+function qualitySteps(name) {
+    const model = easel.status?.model, usual = model?.defaults.steps || 20;
+    const spread = model?.few_step ? {draft: usual - 2, balanced: usual, high: usual + 2} : {draft: usual * 0.6, balanced: usual, high: usual * 1.8};
+    return String(Math.max(1, Math.round(spread[name])));
+}
+
 function showRatio() {
-    const native = easel.status?.native_size || 512, now = `${numberOf("txt2img_width")?.value}x${numberOf("txt2img_height")?.value}`;
-    for (const one of document.querySelectorAll("[data-ratio]")) one.setAttribute("aria-pressed", String(ratioSize(one.dataset.ratio, native).join("x") === now));
+    const now = `${numberOf("txt2img_width")?.value}x${numberOf("txt2img_height")?.value}`;
+    for (const one of document.querySelectorAll("[data-ratio]")) one.setAttribute("aria-pressed", String(ratioSize(one.dataset.ratio).join("x") === now));
     const steps = numberOf("txt2img_steps")?.value;
-    for (const one of document.querySelectorAll("[data-quality]")) one.setAttribute("aria-pressed", String(one.dataset.quality === steps));
+    for (const one of document.querySelectorAll("[data-quality]")) one.setAttribute("aria-pressed", String(qualitySteps(one.dataset.quality) === steps));
 }
 
 onUiLoaded(() => {
@@ -159,14 +167,6 @@ onUiLoaded(() => {
         document.querySelector(`[data-counter="${id}"]`).onclick = () => countTokens(id);
         let seen = "";
         setInterval(() => { if (area.value !== seen) { seen = area.value; countTokens(id); checkBrackets(id); } }, 600);
-        area.addEventListener("keydown", (event) => {
-            const control = event.ctrlKey || event.metaKey;
-            if (control && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
-                event.preventDefault(); changeWeight(area, event.key === "ArrowUp" ? 1 : -1);
-            } else if (event.altKey && (event.key === "ArrowLeft" || event.key === "ArrowRight")) {
-                event.preventDefault(); movePart(area, event.key === "ArrowRight" ? 1 : -1);
-            }
-        });
     }
     document.addEventListener("easel-language", () => { checkBrackets("txt2img_prompt"); checkBrackets("txt2img_neg_prompt"); });
     const row = document.getElementById("txt2img_prompt_container");
@@ -182,19 +182,21 @@ onUiLoaded(() => {
             if (found.infotext) await pasteInfotext(found.infotext); else toast(t("prompt.no_info"));
         } catch (error) { tell(error); }
     });
-    document.getElementById("paste").onclick = () => {
-        const text = box("txt2img_prompt").value.trim() || easel.lastInfotext?.() || "";
-        pasteInfotext(text).catch(tell);
+    document.getElementById("paste").onclick = async () => {
+        try {
+            const text = box("txt2img_prompt").value.trim() || easel.lastInfotext?.() || (await ask("easel/last-paper")).infotext;
+            await pasteInfotext(text);
+        } catch (error) { tell(error); }
     };
     document.getElementById("txt2img_clear_prompt").onclick = clear_prompt;
     document.getElementById("txt2img_res_switch_btn").onclick = switchWidthHeight;
     document.getElementById("txt2img_random_seed").onclick = () => setValue(numberOf("txt2img_seed"), "-1");
     document.getElementById("txt2img_random_subseed").onclick = () => setValue(numberOf("txt2img_subseed"), "-1");
     for (const one of document.querySelectorAll("[data-ratio]")) one.onclick = () => {
-        const [width, height] = ratioSize(one.dataset.ratio, easel.status?.native_size || 512);
+        const [width, height] = ratioSize(one.dataset.ratio);
         setValue(numberOf("txt2img_width"), String(width)); setValue(numberOf("txt2img_height"), String(height));
     };
-    for (const one of document.querySelectorAll("[data-quality]")) one.onclick = () => setValue(numberOf("txt2img_steps"), one.dataset.quality);
+    for (const one of document.querySelectorAll("[data-quality]")) one.onclick = () => setValue(numberOf("txt2img_steps"), qualitySteps(one.dataset.quality));
     for (const id of ["txt2img_width", "txt2img_height"]) numberOf(id).addEventListener("paste", (event) => {
         const pair = event.clipboardData.getData("text").match(/^\s*(\d+)\D+(\d+)\s*$/);
         if (!pair) return;

@@ -14,10 +14,11 @@ onUiLoaded(() => {
         const act = (action) => () => jobAction(job.id, action);
         if (job.state === "queued") return [button("up", "queue.up", act("up")), button("down", "queue.down", act("down")), button("clear", "queue.cancel", act("cancel"))];
         if (job.state === "running") return [button("stop", "queue.stop", act("interrupt"))];
+        const copy = job.error ? [button("paste", "stage.copy", async () => toast(t(await copyText(errorDetails(job.error)) ? "stage.copied" : "stage.not_copied")))] : [];
         const show = job.tag === "txt2img" && job.pictures.length
             ? [button("show", "queue.show", async () => { watchJob("txt2img", job.id); selectTab("txt2img"); })] : [];
-        if (job.training) return job.state === "done" ? [] : [button("refresh", "queue.resume", act("retry"))];
-        return [...show, button("refresh", "queue.retry", act("retry"))];
+        if (job.training) return job.state === "done" ? [] : [...copy, button("refresh", "queue.resume", act("retry"))];
+        return [...show, ...copy, button("refresh", "queue.retry", act("retry"))];
     }
 
     /** Where a training stands: its step, its loss and its last validation. */
@@ -53,13 +54,16 @@ onUiLoaded(() => {
         if (job.training) facts.push(...trainingFacts(job));
         if (job.shape) facts.push(`${job.shape.width}\u00d7${job.shape.height}`);
         if (job.result.seconds) facts.push(formatTime(job.result.seconds));
+        if (job.state === "queued" && job.starts_in_s !== null) facts.push(t("stage.starts_in", {time: formatTime(Math.round(job.starts_in_s))}));
+        if (running && !job.training && progress?.steps) facts.push(t("job.step", {step: progress.step, steps: progress.steps}), `${Math.round(progress.fraction * 100)}%`);
         if (running && progress?.eta_s) facts.push(t("job.left", {time: formatTime(progress.eta_s)}));
         if (job.error) facts.push(job.error.message);
         return make("li", {class: `job ${job.state}`, id: `job_${job.id}`},
             job.training ? null : make("div", {class: "job-thumbs"}, ...thumbs),
             make("div", {class: "job-about"}, make("p", {class: "job-prompt", text: title, title}),
                 make("p", {class: "quiet", text: facts.join(" \u00b7 ")}),
-                running ? make("div", {class: "bar"}, make("i", {style: `width: ${((progress?.fraction || 0) * 100).toFixed(1)}%`})) : null, sampleOf(job)),
+                running ? make("div", {class: "bar", role: "progressbar", "aria-label": t("job.progress"), "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round((progress?.fraction || 0) * 100))}, make("i", {style: `width: ${((progress?.fraction || 0) * 100).toFixed(1)}%`})) : null,
+                sampleOf(job)),
             make("div", {class: "job-actions"}, ...actions(job)));
     }
 

@@ -1,9 +1,19 @@
 // Settings: one row each, found by typing, stored at once; a wrong value says why beside itself.
 "use strict";
 
+/** Open the settings with words in the search box; without any, the box waits for them. */
+function searchSettings(words) {
+    selectTab("settings");
+    const search = document.getElementById("settings_search");
+    search.value = words;
+    search.dispatchEvent(new Event("input"));
+    search.focus();
+}
+
 onUiLoaded(() => {
     const list = document.getElementById("settings_list"), search = document.getElementById("settings_search");
     const nav = document.getElementById("settings_sections"), result = document.getElementById("settings_result");
+    const tabs = document.getElementById("settings_tabs");
     let all = [];
     const word = (kind, key, english) => { const found = t(`${kind}.${key}`); return found === `${kind}.${key}` ? english : found; };
 
@@ -24,6 +34,7 @@ onUiLoaded(() => {
             return input;
         }
         const input = make("input", {...about, type: "text", spellcheck: false});
+        if (one.kind === "key") { input.placeholder = t("keys.none"); recordKey(input); }
         input.value = one.kind === "list" ? one.value.join(", ") : one.kind === "dict" ? JSON.stringify(one.value) : one.value;
         return input;
     }
@@ -48,6 +59,7 @@ onUiLoaded(() => {
             one.value = found.values[one.key];
             opts[one.key] = one.value;
             executeCallbacks(optionsChangedCallbacks);
+            if (one.kind === "key") field.value = one.value;
             said.className = "said good";
             said.textContent = t("settings.stored");
             reset.hidden = JSON.stringify(one.value) === JSON.stringify(one.default);
@@ -86,6 +98,14 @@ onUiLoaded(() => {
         filter();
     }
 
+    /** Tabs whose name has all the words, as buttons above the settings. */
+    function showTabs(words) {
+        const buttons = Array.from(document.querySelectorAll("#tabs > .tab-nav > button"));
+        const wanted = buttons.filter((one) => words.length && words.every((each) => one.textContent.trim().toLowerCase().includes(each)));
+        tabs.replaceChildren(...wanted.map((one) => make("button", {type: "button", class: "gallery-button", text: t("settings.open_tab", {name: one.textContent.trim()}),
+            on: {click: () => selectTab(one.id.replace("tab_button_", ""))}})));
+    }
+
     function filter() {
         const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
         let found = 0;
@@ -94,6 +114,7 @@ onUiLoaded(() => {
             found += one.hidden ? 0 : 1;
         }
         for (const block of list.querySelectorAll(".section")) block.hidden = !block.querySelector(".setting:not([hidden])");
+        showTabs(words);
         result.textContent = words.length ? (found ? t("settings.found", {n: found}) : t("settings.none")) : "";
     }
 
@@ -105,6 +126,7 @@ onUiLoaded(() => {
     }
 
     search.oninput = filter;
+    search.addEventListener("keydown", (event) => { if (event.key === "Enter") tabs.querySelector("button")?.click(); });
     document.addEventListener("easel-language", () => { if (all.length) show(); });
     load().catch(tell);
 });

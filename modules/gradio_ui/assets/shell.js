@@ -123,31 +123,9 @@ async function showModels(refresh) {
     const titles = found.titles.length ? found.titles : [];
     choice.replaceChildren(...titles.map((one) => make("option", {value: one, text: one, selected: one === chosen})));
     if (!titles.length) choice.append(make("option", {value: "", text: t("quick.no_models")}));
+    if (refresh) fillForm({models: true});
 }
 function selectCheckpoint(title) { return ask("easel/models/choose", {title}).then(showStatus).catch(tell); }
-
-function showKeys() {
-    const rows = [["Ctrl/Cmd+Enter", "generate"], ["Alt+Enter", "skip"], ["Esc", "interrupt"], ["Ctrl+\u2191 / \u2193", "weight"],
-        ["Alt+\u2190 / \u2192", "move"], ["\u2190 / \u2192", "gallery"], ["S", "save"], ["Ctrl+K", "search"], ["?", "help"]];
-    const list = make("dl", {class: "keys"});
-    for (const [key, name] of rows) list.append(make("dt", {}, make("kbd", {text: key})), make("dd", {text: t(`keys.${name}`)}));
-    popup(t("keys.title"), list);
-}
-
-function typing(target) {
-    return target.closest?.("textarea, input, select, [contenteditable=true]");
-}
-
-document.addEventListener("keydown", (event) => {
-    if (event.isComposing) return;
-    const control = event.ctrlKey || event.metaKey;
-    const open = document.querySelector("dialog[open]");
-    if (control && event.key === "Enter" && !open) { event.preventDefault(); document.getElementById("txt2img_generate")?.click(); }
-    else if (event.altKey && event.key === "Enter") { event.preventDefault(); document.getElementById("txt2img_skip")?.click(); }
-    else if (event.key === "Escape" && !open && !document.querySelector("ul.options") && easel.busy) document.getElementById("txt2img_interrupt")?.click();
-    else if (control && event.key.toLowerCase() === "k") { event.preventDefault(); selectTab("settings"); document.getElementById("settings_search")?.focus(); }
-    else if (event.key === "?" && !typing(event.target) && !open) { event.preventDefault(); showKeys(); }
-});
 
 onUiLoaded(() => {
     drawIcons();
@@ -174,9 +152,6 @@ onUiLoaded(() => {
     document.getElementById("chip_queue").onclick = () => selectTab("queue");
     document.getElementById("refresh_checkpoints").onclick = () => showModels(true).catch(tell);
     document.getElementById("checkpoint_choice").onchange = (event) => selectCheckpoint(event.target.value);
-    document.querySelector('[data-action="keys"]').onclick = showKeys;
-    document.querySelector('[data-action="keys"]').title = t("keys.title");
-    document.querySelector('[data-action="keys"]').setAttribute("aria-label", t("keys.title"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => set_theme(easel.theme));
     pollStatus();
     showModels(false).catch(tell);

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +13,10 @@ from gradio.context import Context
 
 from modules.core.errors import EaselError
 from modules.gradio_ui import paste
+from modules.gradio_ui.advice import advise
 from modules.gradio_ui.components import (
     accordion,
+    advice_slot,
     dropdown,
     hidden_button,
     hidden_text,
@@ -24,7 +26,7 @@ from modules.gradio_ui.components import (
 )
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.gallery import build_results
-from modules.gradio_ui.model_view import checkpoint_titles, native_size
+from modules.gradio_ui.model_view import checkpoint_titles, chosen_facts, follow_model, named_facts
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.state import UiState
 from modules.gradio_ui.tabs import Tab, tabs
@@ -33,7 +35,6 @@ from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, 
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
 
-log = logging.getLogger(__name__)
 TAB = "txt2img"
 RATIOS = ("1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16")
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -86,8 +87,9 @@ def build(services: UiServices) -> None:
     generate = build_toprow(form, services)
     with gr.Row(elem_classes=["work"]):
         with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["controls"], scale=5, min_width=320):
+            advice_slot(TAB, "checkpoint")
             build_size(form, services)
-            build_sampling(form)
+            build_sampling(form, services)
             build_seed(form)
             build_accordions(form, services)
             form.add(
@@ -107,33 +109,37 @@ def build(services: UiServices) -> None:
 
 
 def build_size(form: Form, services: UiServices) -> None:
-    side = native_size(services)
+    defaults = chosen_facts(services).defaults()
     with gr.Row(elem_id=f"{TAB}_column_size", elem_classes=["numbers", "full-only"]):
-        form.add("width", number(f"{TAB}_width", side, minimum=64, maximum=2048, step=8))
+        form.add("width", number(f"{TAB}_width", defaults["width"], minimum=64, maximum=2048, step=8))
         tool_button(f"{TAB}_res_switch_btn", "swap")
-        form.add("height", number(f"{TAB}_height", side, minimum=64, maximum=2048, step=8))
+        form.add("height", number(f"{TAB}_height", defaults["height"], minimum=64, maximum=2048, step=8))
         form.add("batch_count", number(f"{TAB}_batch_count", 1, minimum=1, step=1))
         form.add("batch_size", number(f"{TAB}_batch_size", 1, minimum=1, maximum=8, step=1))
     buttons = "".join(f'<button type="button" data-ratio="{one}">{one}</button>' for one in RATIOS)
     gr.HTML(
         f'<div id="{TAB}_dimensions_row" class="ratios" role="group" data-t-aria="size.ratios">{buttons}</div>'
         '<div class="simple-only quality" role="group" data-t-aria="quality.label">'
-        '<button type="button" data-quality="12" data-t="quality.draft"></button>'
-        '<button type="button" data-quality="20" data-t="quality.balanced"></button>'
-        '<button type="button" data-quality="36" data-t="quality.high"></button></div>'
+        '<button type="button" data-quality="draft" data-t="quality.draft"></button>'
+        '<button type="button" data-quality="balanced" data-t="quality.balanced"></button>'
+        '<button type="button" data-quality="high" data-t="quality.high"></button></div>'
     )
+    advice_slot(TAB, "size")
 
 
-def build_sampling(form: Form) -> None:
-    names = samplers.names()
+def build_sampling(form: Form, services: UiServices) -> None:
+    names, defaults = samplers.names(), chosen_facts(services).defaults()
     with gr.Row(elem_id=f"sampler_selection_{TAB}", elem_classes=["full-only"]):
         first = "DPM++ 2M" if "DPM++ 2M" in names else (names[0] if names else None)
         form.add("sampler", dropdown(f"{TAB}_sampling", names, first))
         others = [name for name in schedules.names() if name != "Automatic"]
         form.add("schedule", dropdown(f"{TAB}_scheduler", ["Automatic", *others], "Automatic"))
+    advice_slot(TAB, "sampler")
     with gr.Row(elem_classes=["sliders", "full-only"]):
-        form.add("steps", slider(f"{TAB}_steps", 1, 150, 20, 1))
-        form.add("cfg_scale", slider(f"{TAB}_cfg_scale", 1, 30, 7, 0.5))
+        form.add("steps", slider(f"{TAB}_steps", 1, 150, defaults["steps"], 1))
+        form.add("cfg_scale", slider(f"{TAB}_cfg_scale", 1, 30, defaults["cfg_scale"], 0.5))
+    for name in ("steps", "cfg_scale"):
+        advice_slot(TAB, name)
 
 
 def build_seed(form: Form) -> None:
@@ -154,17 +160,19 @@ def build_accordions(form: Form, services: UiServices) -> None:
             with gr.Row(elem_classes=["numbers"]):
                 for name in ("seed_resize_from_w", "seed_resize_from_h"):
                     form.add(name, number(f"{TAB}_{name}", 0, minimum=0, maximum=2048, step=8))
+            advice_slot(TAB, "variation")
         with accordion(f"{TAB}_refiner"):
             choices = ["None", *checkpoint_titles(services)]
             form.add("refiner", dropdown(f"{TAB}_refiner_checkpoint", choices, "None", allow_custom_value=True))
             form.add("refiner_switch_at", slider(f"{TAB}_refiner_switch_at", 0.01, 1, 0.8, 0.01))
+            advice_slot(TAB, "refiner")
 
 
 def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
     state = UiState(services.paths.data / "ui-state.json")
     client_id, reply = hidden_text(f"{TAB}_client_id"), hidden_text(f"{TAB}_reply")
     pasted, paste_button = hidden_text(f"{TAB}_pasted"), hidden_button(f"{TAB}_paste_button")
-    ready = hidden_text(f"{TAB}_ready")
+    ready, advice, recheck = hidden_text(f"{TAB}_ready"), hidden_text(f"{TAB}_advice"), hidden_button(f"{TAB}_recheck")
 
     def submit(values: dict[Component, Any]) -> str:
         """The job's id as JSON, or what is wrong with the request. The client's id makes a double click one job."""
@@ -177,40 +185,59 @@ def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
             field = getattr(error, "field", "")
             return json.dumps({"error": error.message, "hint": error.hint, "field": field, "client": values[client_id]})
 
-    def keep(values: dict[Component, Any]) -> None:
-        if values[ready] == "yes":
-            state.put(TAB, form.named(values))
+    def keep(values: dict[Component, Any]) -> str:
+        """Keep what is typed, and say what will not work about it."""
+        if values[ready] != "yes":
+            return "[]"
+        named = form.named(values)
+        state.put(TAB, named)
+        state.put("model", chosen_facts(services).defaults())
+        return advice_json(services, form.build(named))
 
     def restore() -> dict[Component, Any]:
-        return {ready: "yes", **form.updates(state.get(TAB))}
+        kept = state.get(TAB)
+        followed = follow_model(kept, state.get("model"), chosen_facts(services).defaults())
+        return {ready: "yes", **form.updates({**kept, **followed})}
 
     def fill(raw: str) -> dict[Component, Any]:
-        """{"infotext": ...} a whole paper, or {"fields": {...}} some of it, or {"values": {...}} by control."""
-        wish = json.loads(raw.split("\n", 1)[-1] or "{}")
-        values = dict(wish.get("values") or {})
-        if "fields" in wish:
-            values.update(paste.paste_values(wish["fields"], whole=bool(wish.get("whole"))))
-        updates = form.updates(values)
-        if wish.get("styles"):  # the list of styles was edited
-            updates[form.controls["styles"]] = gr.update(choices=style_names(services))
-        return updates
+        return fill_updates(form, services, json.loads(raw.split("\n", 1)[-1] or "{}"))
 
     generate.click(submit, inputs={client_id, *form.inputs}, outputs=[reply], concurrency_limit=None, **QUIET).then(
         None, inputs=[reply], outputs=None, js="(reply) => { easelSubmitted('txt2img', reply); return []; }"
     )
     paste_button.click(fill, inputs=[pasted], outputs=list(form.inputs), concurrency_limit=None, **QUIET)
+    changes = [one.change for one in form.controls.values()]  # type: ignore[attr-defined]
     gr.on(
-        [one.change for one in form.controls.values()],  # type: ignore[attr-defined]
+        [*changes, ready.change, recheck.click],
         keep,
         inputs={ready, *form.inputs},
-        outputs=None,
+        outputs=[advice],
         trigger_mode="always_last",
         concurrency_limit=None,
         **QUIET,
-    )
+    ).then(None, inputs=[advice], outputs=None, js="(raw) => { easelAdvised('txt2img', raw); return []; }")
     blocks = Context.root_block
     if blocks is not None:
         blocks.load(restore, inputs=None, outputs=[ready, *form.inputs], **QUIET)
+
+
+def advice_json(services: UiServices, request: Generate) -> str:
+    refiner = request.model.refiner
+    found = named_facts(services, refiner.checkpoint) if refiner else None
+    return json.dumps([dataclasses.asdict(one) for one in advise(request, chosen_facts(services), found)])
+
+
+def fill_updates(form: Form, services: UiServices, wish: Mapping[str, Any]) -> dict[Component, Any]:
+    """{"fields", "whole"}: a paper or some of it; {"values"} by control; {"styles"}, {"models"}: a list changed."""
+    values = dict(wish.get("values") or {})
+    if "fields" in wish:
+        values.update(paste.paste_values(wish["fields"], whole=bool(wish.get("whole"))))
+    updates = form.updates(values)
+    if wish.get("styles"):
+        updates[form.controls["styles"]] = gr.update(choices=style_names(services))
+    if wish.get("models"):
+        updates[form.controls["refiner"]] = gr.update(choices=["None", *checkpoint_titles(services)])
+    return updates
 
 
 tabs.add(TAB, Tab(TAB, 10, build))

@@ -1,0 +1,105 @@
+"""Advice is told for what cannot work, not for what can, and its fix removes it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from modules.gradio_ui.advice import Advice, advise, fitting_size
+from modules.gradio_ui.model_facts import ModelFacts
+from modules.gradio_ui.tabs.txt2img import build_request
+from modules.gradio_ui.texts import table
+from modules.processing.samplers import samplers
+
+SD1 = ModelFacts(title="paint", family="sd1")
+XL = ModelFacts(title="grand", family="sdxl", native_size=(1024, 1024))
+TURBO = ModelFacts(title="turbo", family="sdxl", steps=4, cfg_scale=1.0, few_step=True)
+XL_REFINER = ModelFacts(title="fine", family="sdxl_refiner", native_size=(1024, 1024))
+MINI = ModelFacts(title="mini", family="sd1", native_size=(128, 128))
+PLAIN: dict[str, Any] = {"sampler": "DPM++ 2M", "steps": 20, "cfg_scale": 7.0, "width": 512, "height": 512}
+CASES = [  # (key, values that differ from PLAIN, model, refiner)
+    ("model_broken", {}, replace(SD1, broken="truncated"), None),
+    ("model_refiner", {"width": 1024, "height": 1024}, XL_REFINER, None),
+    ("networks", {"prompt": "a cat <lora:fur:0.8>"}, SD1, None),
+    ("negative_unread", {"negative": "fog", "cfg_scale": 1.0}, SD1, None),
+    ("size_step", {"width": 513}, SD1, None),
+    ("size_small", {}, XL, None),
+    ("size_small", {"width": 1600, "height": 448}, XL, None),
+    ("size_large", {"width": 1024, "height": 1024}, SD1, None),
+    ("size_large", {}, MINI, None),
+    ("sampler_few_step", {"sampler": "LCM", "steps": 6, "cfg_scale": 1.5}, SD1, None),
+    ("sampler_few_step", {"sampler": "TCD", "steps": 6, "cfg_scale": 1.5}, SD1, None),
+    ("steps_ignored", {"sampler": "DPM adaptive"}, SD1, None),
+    ("steps_many", {"cfg_scale": 1.0}, TURBO, None),
+    ("steps_few", {"steps": 3}, SD1, None),
+    ("cfg_few_step", {"steps": 4}, TURBO, None),
+    ("cfg_pp", {"sampler": "Euler CFG++"}, SD1, None),
+    ("cfg_burnt", {"cfg_scale": 30.0}, SD1, None),
+    ("variation_unused", {"subseed": 5}, SD1, None),
+    ("resize_half", {"seed_resize_from_w": 512}, SD1, None),
+    ("refiner_family", {"refiner": "fine"}, SD1, XL_REFINER),
+    ("refiner_same", {"refiner": "paint"}, SD1, SD1),
+    ("refiner_never", {"refiner": "other", "refiner_switch_at": 1.0}, SD1, replace(SD1, title="other")),
+    ("refiner_broken", {"refiner": "fine"}, SD1, replace(XL_REFINER, broken="truncated")),
+]
+
+
+def told(values: dict[str, Any], model: ModelFacts, refiner: ModelFacts | None) -> list[Advice]:
+    return advise(build_request({**PLAIN, **values}), model, refiner)
+
+
+@pytest.mark.parametrize(("key", "values", "model", "refiner"), CASES)
+def test_what_cannot_work_is_told_and_its_fix_cures_it(
+    key: str, values: dict[str, Any], model: ModelFacts, refiner: ModelFacts | None
+) -> None:
+    found = told(values, model, refiner)
+    assert [one.key for one in found] == [key]
+    if found[0].fix:
+        assert told({**values, **found[0].fix}, model, refiner) == []
+
+
+def test_every_advice_has_words_that_its_values_fill() -> None:
+    for _, values, model, refiner in CASES:
+        for one in told(values, model, refiner):
+            for language in ("en", "zh"):
+                assert "{" not in table(language)[f"advice.{one.key}"].format(**one.values)
+    assert {key for key, *_ in CASES} == {key.removeprefix("advice.") for key in table("en") if "advice." in key} - {
+        "use"
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "model", "refiner"),
+    [
+        ({}, SD1, None),
+        ({"width": 512, "height": 768}, SD1, None),
+        ({"width": 832, "height": 1216}, XL, None),
+        ({"width": 1024, "height": 1024, "refiner": "fine"}, XL, XL_REFINER),
+        ({"steps": 4, "cfg_scale": 1.0}, TURBO, None),
+        ({"steps": 6, "cfg_scale": 1.5, "sampler": "LCM"}, TURBO, None),
+        ({"width": 128, "height": 96}, MINI, None),
+        ({"negative": "fog"}, SD1, None),
+        ({"sampler": "no such sampler"}, SD1, None),
+    ],
+)
+def test_what_works_is_left_alone(values: dict[str, Any], model: ModelFacts, refiner: ModelFacts | None) -> None:
+    assert told(values, model, refiner) == []
+
+
+@pytest.mark.parametrize("name", samplers.names())
+def test_the_first_fix_is_enough_for_any_sampler(name: str) -> None:
+    values: dict[str, Any] = {"sampler": name}
+    for one in told(values, SD1, None)[:1]:
+        values = {**values, **one.fix}
+    assert all(not one.fix for one in told(values, SD1, None))
+
+
+@pytest.mark.parametrize("size", [(512, 512), (1920, 1080), (64, 2048), (2048, 64), (300, 200)])
+@pytest.mark.parametrize("model", [SD1, XL, MINI])
+def test_a_fitting_size_keeps_shape_and_pixels(size: tuple[int, int], model: ModelFacts) -> None:
+    found = fitting_size(*size, model)
+    across, down = model.native_size
+    assert 0.7 < found["width"] * found["height"] / (across * down) < 1.4, found
+    wish = min(2.0, max(0.5, size[0] / size[1]))
+    assert found["width"] / found["height"] == pytest.approx(wish, rel=0.2)
+    assert found["width"] % 8 == found["height"] % 8 == 0
