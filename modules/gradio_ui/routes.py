@@ -26,6 +26,7 @@ from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.saving import PATHS
+from modules.processing.options import LAST_INFOTEXT
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
@@ -208,9 +209,9 @@ def parse(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def last_paper(services: UiServices, request: Request, body: bytes) -> Any:
-    """The infotext of the last picture that was made, whoever asked for it."""
-    path = services.paths.params
-    return {"infotext": path.read_text("utf-8") if path.is_file() else ""}
+    """The infotext of the last picture that was made, whoever asked for it; empty where none is to be kept."""
+    path, kept = services.paths.params, services.settings[LAST_INFOTEXT]
+    return {"infotext": path.read_text("utf-8") if kept and path.is_file() else ""}
 
 
 def models(services: UiServices, request: Request, body: bytes) -> Any:

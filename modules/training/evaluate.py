@@ -29,8 +29,8 @@ from modules.training import measures
 from modules.training.datasets import fluent_emoji
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.likeness import Likeness
-from modules.training.methods.autoencoder import to_pictures, to_tensor
 from modules.training.painter import EnginePainter, KeptPainter, Painter, Wish, weights_hash
+from modules.training.pictures import to_pictures, to_tensor
 from modules.training.report import Report, check_card, write_card, write_sheet
 
 MODEL = ROOT / "models" / "Stable-diffusion" / "easel-mini"

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from modules.core.files import write_atomic
 from modules.training.datasets.source import Source
-from modules.training.methods.autoencoder import to_tensor
+from modules.training.pictures import to_tensor
 
 log = logging.getLogger(__name__)
 BATCH = 16

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from modules.core.errors import UserError
-from modules.imaging.quality import psnr, ssim
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.scenes import COLOURS, PLAIN, Scene, draw
 from modules.training.likeness import Likeness, disturbances
 from modules.training.painter import Painter, Wish
+from modules.training.pictures import to_tensor
+from modules.training.quality import psnr, ssim
 
 DIVERSE, SEEDS = 8, 4  # prompts whose seeds are compared, and seeds of each
 Rebuild = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # uint8 RGB [N, H, W, 3] -> the same, scaled latents
@@ -84,8 +85,8 @@ def rebuilt(rebuild: Rebuild, pictures: PictureSet) -> list[Measure]:
     originals = np.stack([draw(scene, pictures) for scene in scenes])
     again, latents = rebuild(originals)
     rule = f"mean of {len(scenes)} held-out pictures, every second on a coloured background, "
-    signal = float(np.mean([psnr(one, other) for one, other in zip(again, originals)]))
-    structure = float(np.mean([ssim(one, other) for one, other in zip(again, originals)]))
+    signal = float(psnr(to_tensor(again), to_tensor(originals)).mean())
+    structure = float(ssim(to_tensor(again), to_tensor(originals)).mean())
     return [
         Measure("Autoencoder: PSNR", signal, "dB", rule + "8-bit RGB", low=28),
         Measure("Autoencoder: SSIM", structure, "", rule + "Gaussian window of 11, deviation 1.5, RGB", low=0.93),

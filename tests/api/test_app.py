@@ -22,7 +22,7 @@ class Server:
 
 
 def site(*flags: str) -> tuple[TestClient, Services, Server]:
-    nothing: Any = SimpleNamespace(list=list, catalog=None)
+    nothing: Any = SimpleNamespace(list=lambda states: [], catalog=None)  # an empty queue, no models
     services = Services(
         engine=nothing, queue=nothing, settings=Settings(), paths=Paths(data=Path()), options=parse_options(flags)
     )

@@ -20,7 +20,7 @@ from modules.processing.engine import Engine
 from modules.processing.requests import After, Generate, Prompt, Sampling, Seed, Shape
 from modules.training.__main__ import main
 from modules.training.config import Config, Data, dump_config
-from modules.training.methods.autoencoder import to_pictures
+from modules.training.pictures import to_pictures
 
 SIZE, STEPS = 64, 30
 

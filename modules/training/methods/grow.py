@@ -6,7 +6,7 @@ repetition on the way up, so that the grown network says at first what the old o
 """
 
 # diffusers annotates its models too narrowly:
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportIndexIssue=false
 from __future__ import annotations
 
 import re

@@ -29,9 +29,9 @@ from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.source import Source
 from modules.training.export import make_scheduler, save_pipeline
 from modules.training.latent_cache import cached_latents, statistics
-from modules.training.methods.autoencoder import save_grid, to_pictures
 from modules.training.methods.grow import start_from
 from modules.training.noise_plot import plot_schedule
+from modules.training.pictures import save_grid, to_pictures
 from modules.training.randomness import numpy_generator, place_seed, torch_generator
 from modules.training.tokenizer import LENGTH, train_tokenizer
 
