@@ -129,14 +129,15 @@ def _named(config: Config, title: str) -> Config:
 
 
 def _map_paths(config: Config, change: Callable[[str, str], str]) -> Config:
-    """`change` is given each setting that is a path, by name and value; an empty diffusion.autoencoder is none."""
-    stage_1 = config.diffusion.autoencoder
-    stage_1 = stage_1 and change("diffusion.autoencoder", stage_1)
+    """`change` is given each setting that is a path, by name and value; an empty one of diffusion is none."""
+    diffusion = config.diffusion
+    stage_1 = diffusion.autoencoder and change("diffusion.autoencoder", diffusion.autoencoder)
+    finished = diffusion.start_from and change("diffusion.start_from", diffusion.start_from)
     return dataclasses.replace(
         config,
         run=dataclasses.replace(config.run, folder=change("run.folder", config.run.folder)),
         data=dataclasses.replace(config.data, folder=change("data.folder", config.data.folder)),
-        diffusion=dataclasses.replace(config.diffusion, autoencoder=stage_1),
+        diffusion=dataclasses.replace(diffusion, autoencoder=stage_1, start_from=finished),
     )
 
 
