@@ -153,12 +153,12 @@ def test_a_stopped_training_goes_on_when_asked_again(
     make: Callable[[], Bench], paths: Paths, tmp_path: Path, wish: str, state: str
 ) -> None:
     bench = make()
-    bench.at, bench.wish = 5, wish
+    bench.at, bench.wish = 4, wish
     stopped = bench.ended(bench.queue.submit("train", checked({"config": TREE}, paths)).id)
     assert stopped.state == state
     saved = checkpoints.load_latest(paths.data / FOLDER)
     assert saved is not None
-    assert saved.step == 6  # the wish came with the numbers of step 5, when the loop had asked for it already
+    assert saved.step == 5  # the wish came with the numbers of step 4, when the loop had asked for it already
     again = bench.queue.retry(stopped.id)
     assert bench.ended(again.id).state is JobState.done
     assert bench.samples(again.id) == [f"step-{step:07d}.png" for step in (2, 4, 6, 8)]
