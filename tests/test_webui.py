@@ -237,7 +237,7 @@ def test_a_file_of_this_machine_cannot_be_named_as_an_upload(tmp_path: Path) -> 
         given, told = gr.File(), gr.Textbox()
         gr.Button().click(lambda file: str(file), given, told, api_name="tell")
     paths = Paths(data=tmp_path, models=tmp_path / "models")
-    services: Any = type("Services", (), {"settings": Settings(), "paths": paths})()
+    services: Any = type("Services", (), {"settings": Settings(), "paths": paths, "options": Options()})()
     app = mount(FastAPI(), blocks, services)
 
     async def tell(client: httpx.AsyncClient, path: str) -> str:

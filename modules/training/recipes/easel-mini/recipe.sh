@@ -1,12 +1,16 @@
 #!/bin/sh
 # Remakes easel-mini from nothing: fetch and build the set, train both stages, measure, export.
-# Run it in the repository's root.
-# A stage that was stopped goes on where it was. The second stage has no natural end: stop it when it is good enough.
+# Run it in the repository's root. A stage that was stopped goes on where it was.
 set -e
 recipe=modules/training/recipes/easel-mini
+runs=~/.cache/easel/runs/easel-mini
 python -m modules.training.datasets.fluent_emoji
 python -m modules.training "$recipe/autoencoder.toml"
-python -m modules.training "$recipe/diffusion.toml" "$@"
-result=~/.cache/easel/runs/easel-mini/diffusion/result
+# then larger crops: group normalisation sees another mixture in a whole picture than in a small crop
+python -m modules.training "$recipe/autoencoder.toml" --set run.steps=3600 --set autoencoder.crop=128 \
+    --set run.batch_size=4 --set optimizer.lr=3e-3
+python -m modules.training "$recipe/diffusion-128.toml"
+python -m modules.training "$recipe/diffusion-256.toml"
+result=$runs/diffusion-256/result
 python -m modules.training.evaluate "$result" --card "$recipe/README.md" --sheet "$recipe/samples.jpg" --json "$recipe/measured.json"
 python -m modules.training.export "$result" models/Stable-diffusion/easel-mini --notes "$recipe"
