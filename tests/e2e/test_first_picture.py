@@ -1,0 +1,114 @@
+"""The program as a newcomer meets it: started for real, with the embedded model, in a browser and over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "models" / "Stable-diffusion" / "easel-mini"
+WAIT_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address. Settings, queue and pictures in a folder of their own; the models are the repository's."""
+    data = tmp_path_factory.mktemp("newcomer")
+    command = [sys.executable, "webui.py", "--port", "0", "--api", "--no-browser"]
+    command += ["--data-dir", str(data), "--models-dir", str(ROOT / "models"), "--use-cpu", "all"]
+    with (data / "log.txt").open("w") as told:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=told, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"Easel is at (\S+)", line):
+                break
+        else:
+            pytest.fail((data / "log.txt").read_text())
+        yield found[1].rstrip("/") + "/"
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser_page(program: str) -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("There is no Chromium.")
+    with sync_api.sync_playwright() as play:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = play.chromium.launch(executable_path=str(chromium), args=options)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(program, timeout=WAIT_MS)
+        _ready(page)
+        yield page
+        browser.close()
+
+
+def _ready(page: Any) -> None:
+    page.wait_for_function("uiLoaded && document.querySelector('#txt2img_ready textarea')?.value", timeout=WAIT_MS)
+    page.click("#tab_button_txt2img")
+
+
+def _background(image: Image.Image) -> np.ndarray:
+    """Median colour of the four corners, RGB."""
+    array = np.asarray(image.convert("RGB"))
+    corners = [array[:16, :16], array[:16, -16:], array[-16:, :16], array[-16:, -16:]]
+    return np.median(np.concatenate([one.reshape(-1, 3) for one in corners]), axis=0)
+
+
+def test_the_first_picture_needs_no_download(browser_page: Any, program: str) -> None:
+    page = browser_page
+    page.wait_for_function("document.querySelector('#txt2img_width input').value === '256'", timeout=WAIT_MS)
+    page.fill("#txt2img_prompt textarea", "red apple")
+    page.fill("#txt2img_seed input", "1")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".stage img.preview", timeout=WAIT_MS)
+    page.wait_for_selector(".stage img.picture", timeout=WAIT_MS)
+    shown = page.get_attribute(".stage img.picture", "src")
+    picture = Image.open(io.BytesIO(httpx.get(program + shown.lstrip("/")).content))
+    assert picture.size == (256, 256)
+    assert picture.info["parameters"].startswith("red apple\nSteps: 20, ")
+    middle = np.asarray(picture.convert("RGB"))[96:160, 96:160].mean((0, 1))
+    assert middle[0] > 1.5 * max(middle[1], middle[2]), f"no red apple: the middle is {middle}"
+    page.wait_for_timeout(800)  # the page stores what it shows a moment later
+    page.reload()
+    _ready(page)
+    page.wait_for_selector(".stage img.picture", timeout=WAIT_MS)
+    assert page.get_attribute(".stage img.picture", "src") == shown
+    assert page.input_value("#txt2img_prompt textarea") == "red apple"
+
+
+def test_the_api_gives_the_picture_that_the_words_say(program: str) -> None:
+    asked = {
+        "prompt": "panda on a green background",
+        "seed": 3,
+        "steps": 20,
+        "cfg_scale": 5,
+        "width": 256,
+        "height": 256,
+    }
+    answer = httpx.post(program + "sdapi/v1/txt2img", json=asked, timeout=WAIT_MS / 1000)
+    assert answer.status_code == 200, answer.text
+    picture = Image.open(io.BytesIO(base64.b64decode(answer.json()["images"][0])))
+    red, green, blue = _background(picture)
+    assert green > 1.3 * max(red, blue), (red, green, blue)
+
+
+def test_the_embedded_model_is_light_and_whole() -> None:
+    sizes = {file.name: file.stat().st_size for file in MODEL.rglob("*") if file.is_file()}
+    assert sum(sizes.values()) <= 48_000_000, sizes
+    assert max(sizes.values()) < 40_000_000, sizes
+    assert {"model_index.json", "README.md", "easel.json"} <= set(sizes)
