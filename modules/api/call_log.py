@@ -6,6 +6,8 @@ import logging
 import time
 from urllib.parse import quote
 
+from starlette._utils import get_route_path
+
 from modules.api.edge import API_ROOTS, App, Message, Receive, Scope, Send, below
 
 log = logging.getLogger(__name__)
@@ -18,8 +20,8 @@ class CallLog:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or not below(path, API_ROOTS):
+        path = get_route_path(scope) if scope["type"] == "http" else ""
+        if not below(path, API_ROOTS):
             await self.app(scope, receive, send)
             return
         status, begun = "no answer", time.perf_counter()

@@ -1,7 +1,8 @@
 """The outermost layer of the server: who may call, with what, and which headers every answer carries.
 
-Pure ASGI, around everything (Gradio too, mounts and WebSockets); it decides on scope["path"], never on a URL
-put together from the Host header. In order: Host (421), origin (403), login (401, 429), body size (413), then the app.
+Pure ASGI, around everything (Gradio too, mounts and WebSockets); it decides on the path that the router sees, below
+--subpath, never on a URL put together from the Host header.
+In order: Host (421), origin (403), login (401, 429), body size (413), then the app.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from starlette._utils import get_route_path  # the router's own, so that edge and router never disagree
 
 from modules.core.options import Login, Options
 
@@ -128,18 +131,16 @@ class Edge:
         if not self._origin(scope, headers, host.lower()):
             return _Refusal(403, "Requests from other sites are refused. --cors-allow-origins lets a site in.")
         preflight = scope["type"] == "http" and scope["method"] == "OPTIONS" and headers.one(b"origin")
-        path = scope["path"]
+        path = get_route_path(scope)
         if path == PUBLIC or (preflight and self._cors(headers.one(b"origin") or "")):
             return None
-        logins = self._logins(path, scope.get("root_path", ""))
+        logins = self._logins(path)
         if not logins:
             return None
         address = (scope.get("client") or ("", 0))[0]
         return self._guard.check(headers.one(b"authorization"), logins, address)
 
-    def _logins(self, path: str, root: str) -> Sequence[Login]:
-        if root and path.startswith(root):
-            path = path[len(root) :]
+    def _logins(self, path: str) -> Sequence[Login]:
         if below(path, SHARED_ROOTS):
             return (*self.policy.page_logins, *self.policy.api_logins)
         return self.policy.api_logins if below(path, API_ROOTS) else self.policy.page_logins

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import uvicorn
 
-from modules.api.edge import App
+from modules.api.edge import App, Receive, Scope, Send, below
 from modules.core.errors import UserError
 from modules.core.options import Options
 
@@ -40,7 +40,25 @@ def url_of(options: Options, sock: socket.socket) -> str:
     scheme = "https" if options.network.tls_certfile else "http"
     host = "127.0.0.1" if options.host in ("0.0.0.0", "::", "localhost") else options.host  # noqa: S104
     name = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}:{sock.getsockname()[1]}{options.network.subpath.rstrip('/')}/"
+    return f"{scheme}://{name}:{sock.getsockname()[1]}{options.network.subpath}/"
+
+
+class Subpath:
+    """Subpath(app, "/sd") answers below /sd what a proxy passes on, whether it cuts /sd off or leaves it there.
+
+    uvicorn's own root_path takes the first kind of proxy only, and no browser without a proxy.
+    """
+
+    def __init__(self, app: App, subpath: str) -> None:
+        self.app = app
+        self.subpath = subpath
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            front = "" if below(scope["path"], (self.subpath,)) else self.subpath
+            raw = front.encode() + (scope.get("raw_path") or b"")
+            scope = {**scope, "root_path": self.subpath, "path": front + scope["path"], "raw_path": raw}
+        await self.app(scope, receive, send)
 
 
 class Server(uvicorn.Server):
@@ -60,12 +78,11 @@ def server_for(app: App, options: Options, stop: Callable[[], None]) -> Server:
     """A uvicorn server; run it with `server.run(sockets=[sock])`."""
     network = options.network
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # our App is wider than asgiref's TypedDicts
+        Subpath(app, network.subpath) if network.subpath else app,  # type: ignore[arg-type]  # our App is wider than asgiref's TypedDicts
         timeout_keep_alive=network.timeout_keep_alive_s,
         timeout_graceful_shutdown=5,
         ssl_keyfile=str(network.tls_keyfile) if network.tls_keyfile else None,
         ssl_certfile=str(network.tls_certfile) if network.tls_certfile else None,
-        root_path=network.subpath.rstrip("/"),
         server_header=False,
         proxy_headers=False,  # X-Forwarded-* of a stranger must not change what the edge decides on
         h11_max_incomplete_event_size=64 * 1024,

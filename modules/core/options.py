@@ -25,7 +25,10 @@ TEST_CHECKPOINT = "easel-mini"
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Where the server listens and who may come in. `port` None takes 7860, or 7861 for the API alone; 0 a free one."""
+    """Where the server listens and who may come in. `port` None takes 7860, or 7861 for the API alone; 0 a free one.
+
+    `subpath` begins with a slash and does not end in one, or is empty.
+    """
 
     host: str | None = None
     listen: bool = False
@@ -260,7 +263,7 @@ def _network(values: argparse.Namespace) -> NetworkOptions:
         host=values.host,
         listen=values.listen,
         port=values.port,
-        subpath=values.subpath,
+        subpath=f"/{bare}" if (bare := values.subpath.strip("/")) else "",
         cors_origins=_listed(values.cors_allow_origins),
         cors_origin_regex=values.cors_allow_origins_regex,
         tls_keyfile=values.tls_keyfile,

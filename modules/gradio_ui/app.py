@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
+from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -100,7 +101,7 @@ class PageHead:
         return getattr(self.app, name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in ("", "/"):
+        if scope["type"] != "http" or scope["method"] != "GET" or get_route_path(scope) not in ("", "/"):
             await self.app(scope, receive, send)
             return
         start: Message = {}

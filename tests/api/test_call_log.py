@@ -18,7 +18,9 @@ from modules.core.options import parse_options
 OWN = "http://127.0.0.1:7860"
 
 
-def lines(caplog: pytest.LogCaptureFixture, *calls: tuple[str, str], flags: tuple[str, ...] = ()) -> list[str]:
+def lines(
+    caplog: pytest.LogCaptureFixture, *calls: tuple[str, str], flags: tuple[str, ...] = (), root: str = ""
+) -> list[str]:
     app, options = FastAPI(), parse_options(flags)
 
     @app.api_route("/{path:path}", methods=["GET", "POST"])
@@ -27,7 +29,7 @@ def lines(caplog: pytest.LogCaptureFixture, *calls: tuple[str, str], flags: tupl
 
     async def send() -> None:
         edge = CallLog(Edge(app, edge_policy(options, 7860)))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url=OWN) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(edge, root_path=root), base_url=OWN) as client:
             for method, path in calls:
                 await client.request(method, path)
 
@@ -40,6 +42,11 @@ def test_each_api_call_is_one_line_with_status_and_time(caplog: pytest.LogCaptur
     told = lines(caplog, ("POST", "/sdapi/v1/txt2img?secret=canary"), ("GET", "/api/v1/tea"))
     assert re.fullmatch(r"POST /sdapi/v1/txt2img 200 \d+ ms", told[0])
     assert re.fullmatch(r"GET /api/v1/tea 418 \d+ ms", told[1])
+
+
+def test_a_call_below_a_subpath_is_told_by_its_own_path(caplog: pytest.LogCaptureFixture) -> None:
+    told = lines(caplog, ("GET", "/sd/api/v1/jobs"), ("GET", "/sdapi/v1/options"), root="/sd")
+    assert [one.split()[1] for one in told] == ["/api/v1/jobs", "/sdapi/v1/options"]
 
 
 def test_the_page_and_its_progress_are_not_told(caplog: pytest.LogCaptureFixture) -> None:

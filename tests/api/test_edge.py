@@ -43,6 +43,17 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
+def below_sd(edge: Edge, path: str, **more) -> httpx.Response:
+    """As behind a proxy of --subpath /sd: the server's path has it in front."""
+    edge_at_sd = httpx.ASGITransport(edge, root_path="/sd")
+
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=edge_at_sd, base_url=OWN) as client:
+            return await client.get(f"/sd{path}", **more)
+
+    return asyncio.run(send())
+
+
 FOREIGN = [
     "evil.com", "evil.com:7860", "127.0.0.1.evil.com:7860", "localhost.evil:7860", "a/?x=", "", "127.1:7860",
     "127.0.0.1", "127.0.0.1:7861", "localhost.:7860", "[::1]", "[::2]:7860", "0.0.0.0:7860", "2130706433:7860",
@@ -134,6 +145,16 @@ def test_the_pages_login_does_not_open_the_api_when_it_has_its_own() -> None:
         for user, password in (("api", "1"), ("page", "2"))
     }
     assert [key for key, status in found.items() if status != 200] == [("/", "api"), ("/sdapi/v1/options", "page")]
+
+
+def test_below_a_subpath_the_same_logins_open_the_same_paths() -> None:
+    edge, _ = make("--api-auth", "api:1", "--gradio-auth", "page:2")
+    logins = (basic("api", "1"), basic("page", "2"), {})
+    for path in ("/", "/sdapi/v1/options", "/internal/progress", "/internal/ping", "/sd/internal/ping"):
+        plain = [call(edge, "GET", path, headers=login).status_code for login in logins]
+        assert [below_sd(edge, path, headers=login).status_code for login in logins] == plain, path
+    assert below_sd(edge, "/internal/ping").status_code == 200
+    assert below_sd(edge, "-evil/internal/ping").status_code == 401  # /sd-evil is not below /sd
 
 
 @pytest.mark.parametrize("value", ["Basic", "Basic !!!", "Bearer x", "Basic " + "A" * 1_000_000, "Basic /w=="])

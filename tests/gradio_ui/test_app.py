@@ -57,6 +57,12 @@ def test_the_page_asks_no_other_host_and_runs_our_scripts_first(client: TestClie
     assert 0 < page.index("assets/easel/script.js") < page.index("gradio_config")
 
 
+def test_the_page_below_a_subpath_is_ours_too(services: Any) -> None:
+    page = TestClient(sys.modules["fake_services"].fake_app(services), root_path="/sd").get("/sd/").text
+    assert "googleapis" not in page
+    assert 0 < page.index("assets/easel/script.js") < page.index("gradio_config")
+
+
 def test_every_script_and_style_of_the_page_is_served(client: TestClient) -> None:
     import re
 
