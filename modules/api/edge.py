@@ -1,8 +1,8 @@
 """The outermost layer of the server: who may call, with what, and which headers every answer carries.
 
 Pure ASGI, around everything (Gradio too, mounts and WebSockets); it decides on the path that the router sees, below
---subpath, never on a URL put together from the Host header.
-In order: Host (421), origin (403), login (401, 429), body size (413), then the app.
+--subpath, never on a URL put together from the Host header. In order:
+Host (421), origin (403), addresses elsewhere (403), login (401, 429), body size (413), then the app.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 POLICY = b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'"
-FILES = "/gradio_api/file="  # Gradio shows HTML and SVG of --gradio-allowed-path as pages of this site
+GRADIO = ("/gradio_api",)  # where Gradio shows HTML and SVG of --gradio-allowed-path, under more than one address
+REMOTE = re.compile(r"/gradio_api/(file[=/]+https?:|proxy=)", re.IGNORECASE)  # Gradio would fetch it for a visitor
 REPLACED = frozenset(name for name, _ in HEADERS) | {b"server"}
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,8 @@ class Edge:
             return _Refusal(403, "Requests from other sites are refused. --cors-allow-origins lets a site in.")
         preflight = scope["type"] == "http" and scope["method"] == "OPTIONS" and headers.one(b"origin")
         path = get_route_path(scope)
+        if REMOTE.match(path):
+            return _Refusal(403, "This server fetches nothing from other addresses.")
         if path == PUBLIC or (preflight and self._cors(headers.one(b"origin") or "")):
             return None
         logins = self._logins(path)
@@ -271,7 +274,7 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": body})
 
     def _headers(self, given: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        kept, policy = [], POLICY + (b"; sandbox" if FILES in self._scope["path"] else b"")
+        kept, policy = [], POLICY + (b"; sandbox" if below(get_route_path(self._scope), GRADIO) else b"")
         for name, value in given:
             key = name.lower()
             if key == b"content-security-policy":

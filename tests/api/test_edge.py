@@ -74,10 +74,22 @@ def test_own_names_pass(host: str) -> None:
     assert call(make()[0], "GET", host=host).status_code == 200
 
 
-def test_files_of_gradio_cannot_run_as_pages_of_this_site() -> None:
-    edge, _ = make()
-    assert "sandbox" in call(edge, "GET", "/gradio_api/file=/allowed/page.html").headers["content-security-policy"]
+@pytest.mark.parametrize("address", ["file=", "file/", "file//", "stream/1/2/3/4.svg?"])
+def test_files_of_gradio_cannot_run_as_pages_of_this_site(address: str) -> None:
+    edge, path = make()[0], f"/gradio_api/{address}/allowed/page.html"
+    for answer in (call(edge, "GET", path), below_sd(edge, path)):
+        assert "sandbox" in answer.headers["content-security-policy"]
     assert "sandbox" not in call(edge, "GET", "/").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("address", ["file=http://a.example/x", "file/https://a.example/x", "file=HTTP:/a", "proxy=x"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_server_fetches_nothing_for_a_visitor(method: str, address: str) -> None:
+    edge, reached = make()
+    assert call(edge, method, f"/gradio_api/{address}").status_code == 403
+    assert below_sd(edge, f"/gradio_api/{address}").status_code == 403
+    assert reached == []
+    assert call(edge, "GET", "/gradio_api/file=/allowed/http.png").status_code == 200
 
 
 def test_a_forwarded_host_changes_nothing() -> None:
