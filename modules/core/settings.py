@@ -55,6 +55,7 @@ class Setting(Generic[T]):
                 hint=f"Its default is {self.default!r}.",
                 field=self.key,
             )
+        self._check_storable(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if value != value or (low is not None and value < low) or (high is not None and value > high):
@@ -67,6 +68,18 @@ class Setting(Generic[T]):
                 field=self.key,
             )
         return value  # type: ignore[return-value]
+
+    def _check_storable(self, value: object) -> None:
+        """UserError for what a settings file in UTF-8 cannot hold, such as a lone surrogate."""
+        if not isinstance(value, (str, list, dict)) or (isinstance(value, str) and value.isascii()):
+            return
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except (TypeError, ValueError) as error:
+            half = isinstance(error, UnicodeEncodeError)
+            told = "has half a character (a lone surrogate) in it" if half else f"cannot be stored: {error}"
+            hint = "Type the text again." if half else ""
+            raise UserError(f"Setting {self.key} {told}.", hint=hint, field=self.key) from error
 
     def options(self) -> list[str]:
         return list(self.choices() if callable(self.choices) else self.choices)
@@ -145,7 +158,7 @@ class Settings:
             self._raw.update(checked)
             try:
                 self._store()
-            except OSError:
+            except BaseException:
                 self._raw = before
                 raise
             self._initial = {key: value for key, value in self._initial.items() if key not in checked}

@@ -30,7 +30,7 @@ class UiState:
 
     def put(self, tab: str, values: Mapping[str, Any]) -> None:
         with self._lock:
-            self._values[tab] = dict(values)
+            self._values[tab] = whole(values)
             if self._timer is None:
                 self._timer = threading.Timer(self._delay_s, self.flush)
                 self._timer.daemon = True
@@ -55,4 +55,9 @@ class UiState:
             return {}
         if not isinstance(found, dict):
             return {}
-        return {tab: values for tab, values in found.items() if isinstance(values, dict)}
+        return {tab: whole(values) for tab, values in found.items() if isinstance(values, dict)}
+
+
+def whole(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which half a character (a lone surrogate) is a "?": neither a file nor a page could hold it."""
+    return json.loads(json.dumps(dict(values), ensure_ascii=False).encode("utf-8", "replace"))

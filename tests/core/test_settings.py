@@ -10,11 +10,14 @@ from modules.core.errors import UserError
 from modules.core.registry import Registry
 from modules.core.settings import Setting, Settings, define
 
+START = {"secret_path": "x", "names": ["a"], "colour": "red", "number": 5}
+
 
 @pytest.fixture
 def number(monkeypatch: pytest.MonkeyPatch) -> Setting[int]:
     monkeypatch.setattr(module, "setting_registry", Registry("setting"))
     define(Setting("secret_path", "x", "Path", section="Test", scope="admin"))
+    define(Setting("names", ["a"], "Names", section="Test"))
     define(Setting("colour", "red", "Colour", section="Test", choices=("red", "green")))
     return define(Setting("number", 5, "Number", section="Test", minimum=1, maximum=10))
 
@@ -41,8 +44,19 @@ def test_one_wrong_value_changes_nothing(tmp_path: Path, number: Setting[int], b
     settings = Settings(path)
     with pytest.raises(UserError, match="number"):
         settings.update({"colour": "green", "number": bad})
-    assert settings.all() == {"secret_path": "x", "colour": "red", "number": 5}
+    assert settings.all() == START
     assert not path.exists()
+
+
+@pytest.mark.parametrize("change", [{"secret_path": "\ud800"}, {"names": ["b", "\udfff"]}])
+def test_half_a_character_is_refused_and_later_changes_are_stored(
+    tmp_path: Path, number: Setting[int], change: dict[str, object]
+) -> None:
+    settings = Settings(tmp_path / "config.json")
+    with pytest.raises(UserError, match="half a character"):
+        settings.update(change)
+    settings.update({"number": 7, "secret_path": "苹果"})
+    assert Settings(tmp_path / "config.json").all() == {**START, "number": 7, "secret_path": "苹果"}
 
 
 def test_a_full_disk_leaves_file_and_values(
@@ -64,6 +78,20 @@ def test_a_full_disk_leaves_file_and_values(
     assert path.read_bytes() == before
 
 
+def test_whatever_stops_the_storing_the_values_stay(
+    tmp_path: Path, number: Setting[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(tmp_path / "config.json")
+
+    def stopped(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        settings.update({"number": 9})
+    assert settings.all() == START
+
+
 def test_a_wrong_choice_tells_the_right_ones(number: Setting[int]) -> None:
     with pytest.raises(UserError, match="red, green"):
         Settings().update({"colour": "blue"})
@@ -83,10 +111,10 @@ def test_what_the_command_line_forces_stays_and_what_it_begins_with_can_be_chang
     path = tmp_path / "config.json"
     Settings(path).update({"number": 2, "colour": "red"})
     settings = Settings(path, forced={"number": 9}, initial={"colour": "green"})
-    assert settings.all() == {"secret_path": "x", "colour": "green", "number": 9}
+    assert settings.all() == {**START, "colour": "green", "number": 9}
     assert settings.with_overrides({"colour": "red", "number": 3}).all()["colour"] == "red"
     settings.update({"number": 4})
-    assert settings.all() == {"secret_path": "x", "colour": "green", "number": 9}
+    assert settings.all() == {**START, "colour": "green", "number": 9}
     settings.update({"colour": "red"})
-    assert settings.all() == {"secret_path": "x", "colour": "red", "number": 9}
+    assert settings.all() == {**START, "number": 9}
     assert json.loads(path.read_text()) == {"colour": "red", "number": 4}
