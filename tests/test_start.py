@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from modules.core.errors import UserError
 from modules.core.options import parse_options
 from webui import make_settings
 
@@ -47,7 +48,8 @@ def test_a_flag_wins_over_the_stored_setting_and_is_not_stored(
     before = path.read_text()
     forced = make_settings(parse_options(flags), path)
     assert forced.get(key) == value
-    forced.update({key: stored.get(key)})
+    with pytest.raises(UserError, match="fixed by the command line"):
+        forced.update({key: stored.get(key)})
     assert forced.get(key) == value
     assert path.read_text() == before
 

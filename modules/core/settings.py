@@ -81,6 +81,9 @@ class Setting(Generic[T]):
             hint = "Type the text again." if half else ""
             raise UserError(f"Setting {self.key} {told}.", hint=hint, field=self.key) from error
 
+    def check_beside(self, others: Settings) -> None:
+        """UserError when the value that `others` gives this setting cannot stand beside theirs. Most stand alone."""
+
     def options(self) -> list[str]:
         return list(self.choices() if callable(self.choices) else self.choices)
 
@@ -147,13 +150,24 @@ class Settings:
     def all(self) -> dict[str, object]:
         return {setting.key: self[setting] for setting in setting_registry}
 
+    def forced(self, setting: Setting[Any]) -> UserError | None:
+        """Why no change of `setting` could have an effect; None when one would."""
+        if setting.key not in self._forced:
+            return None
+        hint = "Start Easel without the flag for it to change it here."
+        return UserError(f"Setting {setting.key} is fixed by the command line.", hint=hint, field=setting.key)
+
     def update(self, changes: Mapping[str, object]) -> None:
         """Check all changes, then apply and store all of them, or raise UserError and change nothing."""
-        checked = {}
-        for key, value in changes.items():
-            setting = setting_registry.get(key)
+        checked, changed = {}, [setting_registry.get(key) for key in changes]
+        for setting, value in zip(changed, changes.values()):
+            if fixed := self.forced(setting):
+                raise fixed
             checked[setting.key] = setting.check(value)
         with self._lock:
+            after = Settings(None, {**self._raw, **self._initial, **checked}, forced=self._forced)
+            for setting in changed:
+                setting.check_beside(after)
             before = dict(self._raw)
             self._raw.update(checked)
             try:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modules.core.errors import UserError
-from modules.core.settings import Setting, Settings, define
+from modules.core.settings import Setting, Settings, define, setting_registry
 
 SECTION = "Keys"
 MODIFIERS = ("Ctrl", "Alt", "Shift")
@@ -23,6 +22,17 @@ class KeySetting(Setting[str]):
 
     def check(self, value: object) -> str:
         return spell(super().check(value), self.key)
+
+    def check_beside(self, others: Settings) -> None:
+        """UserError when another action has the same key."""
+        combination = others[self]
+        for one in setting_registry:
+            if combination and isinstance(one, KeySetting) and one.key != self.key and others[one] == combination:
+                raise UserError(
+                    f"{combination} is already the key of: {one.label}.",
+                    hint="Choose another, or clear that one first.",
+                    field=self.key,
+                )
 
 
 def _key(action: str, default: str, label: str) -> KeySetting:
@@ -64,17 +74,3 @@ def spell(text: str, field: str = "") -> str:
 def chosen_keys(settings: Settings) -> dict[str, str]:
     """{action: combination}."""
     return {action: settings[setting] for action, setting in KEYS.items()}
-
-
-def check_unique(settings: Settings, changes: Mapping[str, object]) -> None:
-    """UserError when a change gives an action the key of another."""
-    wished = {one.key: one.check(changes[one.key]) for one in KEYS.values() if one.key in changes}
-    after = {one.key: wished.get(one.key, settings[one]) for one in KEYS.values()}
-    for key, combination in wished.items():
-        for other in KEYS.values():
-            if combination and other.key != key and after[other.key] == combination:
-                raise UserError(
-                    f"{combination} is already the key of: {other.label}.",
-                    hint="Choose another, or clear that one first.",
-                    field=key,
-                )

@@ -17,12 +17,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from modules.core.errors import EaselError, NotFoundError, UserError
-from modules.core.frozen import refuse_frozen
-from modules.core.settings import setting_registry
-from modules.gradio_ui import keys, options, texts
+from modules.core.changes import check_may_change
+from modules.core.errors import EaselError, NotFoundError
+from modules.gradio_ui import options, texts
 from modules.gradio_ui.job_view import content_type, job_json, jobs_json, pictures
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
+from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.saving import PATHS
@@ -33,7 +33,6 @@ ASSETS = Path(__file__).parent / "assets"
 MAX_UPLOAD = 64 * 1024 * 1024
 MAX_JSON = 1024 * 1024
 NO_STORE = {"Cache-Control": "no-store"}
-LOOPBACK = ("127.0.0.1", "::1")
 Handler = Callable[[UiServices, Request, bytes], Any]
 
 
@@ -168,7 +167,7 @@ def clear(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def get_settings(services: UiServices, request: Request, body: bytes) -> Any:
-    found = settings_json(services.settings)
+    found = settings_json(services.settings, services.options, owner=is_owner(request))
     return [one for one in found if one["section"] != PATHS] if services.options.page.hide_ui_dir_config else found
 
 
@@ -177,12 +176,7 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
     changes = read_json(body).get("changes")
     if not isinstance(changes, dict):
         raise EaselError("changes is missing.")
-    here = request.client is not None and request.client.host in LOOPBACK
-    for key in changes:
-        refuse_frozen(services.options, key)
-        if setting_registry.get(key).scope == "admin" and not here:
-            raise UserError(f"Setting {key} can only be changed on the machine that Easel runs on.", field=key)
-    keys.check_unique(services.settings, changes)
+    check_may_change(services.settings, services.options, changes, owner=is_owner(request))
     services.settings.update(changes)
     return {"values": {key: services.settings.get(key) for key in changes}}
 
@@ -223,7 +217,7 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
 
 def choose(services: UiServices, request: Request, body: bytes) -> Any:
     """Choose the checkpoint; it loads in the background, jobs that are queued keep theirs."""
-    refuse_frozen(services.options, options.CHECKPOINT_KEY)
+    check_may_change(services.settings, services.options, [options.CHECKPOINT_KEY], owner=is_owner(request))
     title = str(read_json(body).get("title", ""))
     services.settings.update({options.CHECKPOINT_KEY: title})
     import threading

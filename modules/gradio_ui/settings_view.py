@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from modules.core.changes import refusal
+from modules.core.options import Options
 from modules.core.settings import Setting, Settings, setting_registry
 from modules.gradio_ui.keys import KeySetting
 
 FIRST = ("User interface", "Stable Diffusion", "Stable Diffusion XL", "Sampler parameters", "Prompt")  # sections
 
 
-def settings_json(settings: Settings) -> list[dict[str, Any]]:
-    """All settings, those that people change most in front; others as their features declare them."""
+def settings_json(settings: Settings, options: Options, *, owner: bool) -> list[dict[str, Any]]:
+    """All settings, those that people change most in front; others as their features declare them.
+
+    `editable`: whether who asks may change it; `owner`: they sit at this machine.
+    """
     place = {section: index for index, section in enumerate(FIRST)}
     ordered = sorted(setting_registry, key=lambda one: place.get(one.section, len(FIRST)))
-    return [setting_json(one, settings) for one in ordered]
+    return [
+        {**setting_json(one, settings), "editable": refusal(one, settings, options, owner=owner) is None}
+        for one in ordered
+    ]
 
 
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:

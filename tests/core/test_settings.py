@@ -113,8 +113,9 @@ def test_what_the_command_line_forces_stays_and_what_it_begins_with_can_be_chang
     settings = Settings(path, forced={"number": 9}, initial={"colour": "green"})
     assert settings.all() == {**START, "colour": "green", "number": 9}
     assert settings.with_overrides({"colour": "red", "number": 3}).all()["colour"] == "red"
-    settings.update({"number": 4})
+    with pytest.raises(UserError, match="number is fixed by the command line"):
+        settings.update({"number": 4, "colour": "red"})
     assert settings.all() == {**START, "colour": "green", "number": 9}
     settings.update({"colour": "red"})
     assert settings.all() == {**START, "number": 9}
-    assert json.loads(path.read_text()) == {"colour": "red", "number": 4}
+    assert json.loads(path.read_text()) == {"colour": "red", "number": 2}

@@ -167,5 +167,51 @@ def test_what_the_command_line_says_of_the_page_holds(tmp_path: Path) -> None:
     assert client.post("/easel/settings", json={"changes": {"jpeg_quality": 70}}).json()["values"]["jpeg_quality"] == 70
 
 
+FROM_HERE = {"host": "127.0.0.1:7860"}
+STRANGERS = [
+    {"host": "easel.example"},
+    {"host": "127.0.0.1.example:7860"},
+    {**FROM_HERE, "x-forwarded-for": "10.0.0.9"},
+    {**FROM_HERE, "X-Forwarded-Proto": "https"},
+    {**FROM_HERE, "forwarded": "for=10.0.0.9"},
+    {**FROM_HERE, "x-real-ip": "10.0.0.9"},
+]
+
+
+@pytest.mark.parametrize("headers", [FROM_HERE, {"host": "localhost"}, {"host": "[::1]:7860"}])
+def test_the_person_at_this_machine_may_change_their_folders(tmp_path: Path, headers: dict[str, str]) -> None:
+    client, services = page_with(tmp_path)
+    settings = {one["key"]: one for one in client.get("/easel/settings", headers=headers).json()}
+    assert all(one["editable"] for one in settings.values())
+    change = {"changes": {"outdir_save": "kept"}}
+    assert client.post("/easel/settings", json=change, headers=headers).json()["values"] == {"outdir_save": "kept"}
+    assert services.settings.get("outdir_save") == "kept"
+
+
+@pytest.mark.parametrize("headers", STRANGERS)
+def test_nobody_behind_a_proxy_is_taken_for_the_owner(tmp_path: Path, headers: dict[str, str]) -> None:
+    client, services = page_with(tmp_path)
+    settings = client.get("/easel/settings", headers=headers).json()
+    assert {one["key"] for one in settings if not one["editable"]} == {
+        one["key"] for one in settings if one["scope"] == "admin"
+    }
+    reply = client.post("/easel/settings", json={"changes": {"outdir_save": "kept"}}, headers=headers)
+    assert reply.status_code == 422
+    assert services.settings.get("outdir_save") == "log/images"
+
+
+def test_what_the_command_line_fixes_is_shown_as_fixed(tmp_path: Path) -> None:
+    import dataclasses
+
+    from modules.core.settings import Settings
+
+    services = dataclasses.replace(page_with(tmp_path)[1], settings=Settings(forced={"jpeg_quality": 70}))
+    client = TestClient(sys.modules["fake_services"].fake_app(services), headers=FROM_HERE, client=("127.0.0.1", 5))
+    settings = client.get("/easel/settings").json()
+    assert [one["key"] for one in settings if not one["editable"]] == ["jpeg_quality"]
+    reply = client.post("/easel/settings", json={"changes": {"jpeg_quality": 90}})
+    assert (reply.status_code, reply.json()["field"]) == (422, "jpeg_quality")
+
+
 def test_folders_are_settings_like_others_by_default(client: TestClient) -> None:
     assert "outdir_samples" in {one["key"] for one in client.get("/easel/settings").json()}

@@ -2,7 +2,8 @@ import pytest
 
 from modules.core.errors import UserError
 from modules.core.settings import Settings
-from modules.gradio_ui.keys import KEYS, check_unique, chosen_keys, spell
+from modules.gradio_ui import options  # noqa: F401  declares localization
+from modules.gradio_ui.keys import KEYS, chosen_keys, spell
 from modules.gradio_ui.texts import table
 
 
@@ -40,8 +41,11 @@ def test_the_defaults_are_spelled_and_differ_and_have_words() -> None:
 
 def test_two_actions_never_share_a_key() -> None:
     settings = Settings()
-    with pytest.raises(UserError, match="Generate"):
-        check_unique(settings, {"key_save": "ctrl+enter"})
-    check_unique(settings, {"key_save": "Ctrl+S", "samples_format": "png"})
-    check_unique(settings, {"key_save": "Ctrl+Enter", "key_generate": "Ctrl+G"})
-    check_unique(settings, {"key_save": "", "key_help": ""})
+    for changes in ({"key_save": "ctrl+enter"}, {"key_help": "H", "KEY_save": "Cmd+enter"}):
+        with pytest.raises(UserError, match="Generate"):
+            settings.update(changes)
+    assert chosen_keys(settings) == chosen_keys(Settings())
+    settings.update({"key_save": "Ctrl+S", "localization": "en"})
+    settings.update({"key_save": "Ctrl+Enter", "key_generate": "Ctrl+G"})
+    settings.update({"key_save": "", "key_help": ""})
+    assert (settings.get("key_generate"), settings.get("key_save"), settings.get("key_help")) == ("Ctrl+G", "", "")

@@ -9,9 +9,8 @@ from fastapi import APIRouter
 
 from modules.api.models import check_carried
 from modules.api.services import Services
+from modules.core.changes import check_may_change
 from modules.core.errors import NotFoundError, UserError
-from modules.core.frozen import refuse_frozen
-from modules.core.settings import setting_registry
 from modules.processing.models.catalog import CHECKPOINT
 
 
@@ -33,8 +32,7 @@ def routes(services: Services) -> APIRouter:
             check_carried(changes)
         except ValueError as error:
             raise UserError(str(error)) from error
-        for key in changes:
-            _check_allowed(services, key)
+        check_may_change(services.settings, services.options, changes, owner=False)
         if wish := changes.get(CHECKPOINT.key):
             _check_checkpoint(services, wish)
         services.settings.update(changes)
@@ -51,13 +49,3 @@ def _check_checkpoint(services: Services, wish: object) -> None:
         services.engine.catalog.find_checkpoint(CHECKPOINT.check(wish))
     except NotFoundError as error:
         raise UserError(error.message, hint=error.hint, field=CHECKPOINT.key) from error
-
-
-def _check_allowed(services: Services, key: str) -> None:
-    try:
-        setting = setting_registry.get(key)
-    except NotFoundError as error:
-        raise UserError(error.message, hint=error.hint, field=key) from error
-    if setting.scope == "admin":
-        raise UserError(f"Setting {key} can only be changed on the machine itself.", field=key)
-    refuse_frozen(services.options, key)

@@ -23,7 +23,7 @@ onUiLoaded(() => {
     }
 
     function control(one, id, store) {
-        const about = {id, on: {change: (event) => store(event.target)}, disabled: one.scope === "admin"};
+        const about = {id, on: {change: (event) => store(event.target)}, disabled: !one.editable};
         if (one.kind === "bool") return make("input", {...about, type: "checkbox", checked: one.value});
         if (one.choices.length) return make("select", about, ...one.choices.map((each) => make("option", {value: each, text: each, selected: each === one.value})));
         if (one.kind === "int" || one.kind === "float") {
@@ -69,11 +69,11 @@ onUiLoaded(() => {
         };
         const field = control(one, id, store);
         const reset = make("button", {type: "button", class: "tool-like", title: t("settings.reset"), "aria-label": `${t("settings.reset")}: ${one.label}`,
-            hidden: JSON.stringify(one.value) === JSON.stringify(one.default), on: {click: async () => {
+            hidden: !one.editable || JSON.stringify(one.value) === JSON.stringify(one.default), on: {click: async () => {
                 try { await put(one.default); field.replaceWith(control(one, id, store)); element.replaceWith(row(one)); } catch (error) { tell(error); }
             }}}, icon("reuse"));
         const notes = [range(one), one.kind !== "bool" && one.default !== "" ? t("settings.default", {value: one.default}) : "",
-            one.scope === "restart" ? t("settings.restart") : one.scope === "admin" ? t("settings.admin") : ""].filter(Boolean).join(" \u00b7 ");
+            one.scope === "restart" ? t("settings.restart") : one.editable ? "" : one.scope === "admin" ? t("settings.admin") : t("settings.fixed")].filter(Boolean).join(" \u00b7 ");
         const element = make("div", {class: `setting ${one.kind}`, id: `setting_${one.key}_row`},
             make("div", {class: "about"}, make("label", {for: id, text: word("setting", one.key, one.label)}),
                 one.hint ? make("p", {class: "quiet", text: word("hint", one.key, one.hint)}) : null, notes ? make("p", {class: "quiet fine", text: notes}) : null),
