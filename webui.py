@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from modules.core.errors import EaselError
+from modules.core.errors import EaselError, NotFoundError
 from modules.core.files import write_atomic
 from modules.core.options import Options, parse_options, paths_from
 from modules.core.paths import Paths
@@ -174,6 +174,11 @@ def make_engine(options: Options, paths: Paths) -> Engine:
 
 def warm_up(engine: Engine, queue: JobQueue, options: Options, startup: StartupLog) -> None:
     """Load the model, then let the worker take jobs; the page is answered meanwhile."""
+    if options.run.checkpoint:
+        try:
+            engine.catalog.find_checkpoint(options.run.checkpoint)
+        except NotFoundError as error:
+            log.error("--ckpt names no checkpoint. %s", error)
     if options.run.preload_model:
         engine.preload()
         startup.done("model")

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from modules.core.errors import UserError
-from modules.core.options import parse_options
-from webui import make_settings
+from modules.core.options import parse_options, paths_from
+from modules.core.startup import StartupLog
+from webui import make_engine, make_queue, make_settings, warm_up
 
 ROOT = Path(__file__).resolve().parents[1]
 WAIT_S = 90.0
@@ -71,6 +72,22 @@ def test_what_the_start_names_can_be_changed_on_the_page(
     other = "light" if key == "gradio_theme_mode" else "theirs"
     settings.update({key: other})
     assert settings.get(key) == other
+
+
+@pytest.mark.parametrize(("told", "said"), [("lost", 1), ("there", 0)])
+def test_a_checkpoint_of_the_command_line_that_is_not_there_is_said_so(
+    told: str, said: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "models" / "Stable-diffusion"
+    folder.mkdir(parents=True)
+    (folder / "there.safetensors").write_bytes(b"not a model")
+    options = parse_options(["--ckpt", told, "--data-dir", str(tmp_path), "--skip-load-model-at-start", "--no-hashing"])
+    engine = make_engine(options, paths_from(options))
+    waiting = make_queue(engine, options)
+    warm_up(engine, waiting, options, StartupLog(told=False))
+    waiting.stop(timeout_s=10)
+    lines = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert [line.startswith("--ckpt names no checkpoint") for line in lines] == [True] * said, lines
 
 
 class Program:

@@ -26,6 +26,7 @@ from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.saving import PATHS
+from modules.processing.models.catalog import check_choice
 from modules.processing.options import LAST_INFOTEXT
 
 log = logging.getLogger(__name__)
@@ -177,6 +178,7 @@ def put_settings(services: UiServices, request: Request, body: bytes) -> Any:
     if not isinstance(changes, dict):
         raise EaselError("changes is missing.")
     check_may_change(services.settings, services.options, changes, owner=is_owner(request))
+    check_choice(services.engine.catalog, changes)
     services.settings.update(changes)
     return {"values": {key: services.settings.get(key) for key in changes}}
 
@@ -217,9 +219,10 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
 
 def choose(services: UiServices, request: Request, body: bytes) -> Any:
     """Choose the checkpoint; it loads in the background, jobs that are queued keep theirs."""
-    check_may_change(services.settings, services.options, [options.CHECKPOINT_KEY], owner=is_owner(request))
-    title = str(read_json(body).get("title", ""))
-    services.settings.update({options.CHECKPOINT_KEY: title})
+    change = {options.CHECKPOINT_KEY: read_json(body).get("title", "")}
+    check_may_change(services.settings, services.options, change, owner=is_owner(request))
+    check_choice(services.engine.catalog, change)
+    services.settings.update(change)
     import threading
 
     threading.Thread(target=services.engine.preload, name="preload", daemon=True).start()

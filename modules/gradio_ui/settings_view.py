@@ -19,10 +19,8 @@ def settings_json(settings: Settings, options: Options, *, owner: bool) -> list[
     """
     place = {section: index for index, section in enumerate(FIRST)}
     ordered = sorted(setting_registry, key=lambda one: place.get(one.section, len(FIRST)))
-    return [
-        {**setting_json(one, settings), "editable": refusal(one, settings, options, owner=owner) is None}
-        for one in ordered
-    ]
+    fixed = {one.key for one in ordered if refusal(one, settings, options, owner=owner)}
+    return [{**setting_json(one, settings), "editable": one.key not in fixed} for one in ordered]
 
 
 def setting_json(setting: Setting[Any], settings: Settings) -> dict[str, Any]:

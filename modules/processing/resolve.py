@@ -169,6 +169,8 @@ def resolve(
         for index in range(request.shape.batch_size * request.shape.batch_count)
     )
     model = _model(request, settings, catalog)
+    if not request.model.checkpoint and (missed := catalog.default_and_missed(settings)[1]):
+        notes.append(f"{missed} {model.checkpoint.title} was used instead.")
     sampler, schedule = _sampler(request)
     text_plan = TextPlan(
         clip_skip=request.model.clip_skip or settings[options.CLIP_SKIP],

@@ -167,6 +167,20 @@ def test_what_the_command_line_says_of_the_page_holds(tmp_path: Path) -> None:
     assert client.post("/easel/settings", json={"changes": {"jpeg_quality": 70}}).json()["values"]["jpeg_quality"] == 70
 
 
+def test_an_unknown_checkpoint_is_not_chosen(client: TestClient, services: Any) -> None:
+    before = services.settings.get("sd_model_checkpoint")
+    for path, wish in (
+        ("/easel/models/choose", {"title": "lost"}),
+        ("/easel/settings", {"changes": {"sd_model_checkpoint": "lost"}}),
+    ):
+        reply = client.post(path, json=wish)
+        assert (reply.status_code, reply.json()["field"]) == (422, "sd_model_checkpoint"), path
+    assert services.settings.get("sd_model_checkpoint") == before
+    title = client.get("/easel/models").json()["titles"][1]
+    assert client.post("/easel/models/choose", json={"title": title}).json()["model"]["title"] == title
+    services.settings.update({"sd_model_checkpoint": before})
+
+
 FROM_HERE = {"host": "127.0.0.1:7860"}
 STRANGERS = [
     {"host": "easel.example"},

@@ -243,6 +243,15 @@ def test_models_are_named_without_torch_objects_in_the_plan(engine):
     assert plan.sampling.schedule == "Automatic"
 
 
+def test_a_stand_in_for_a_missing_checkpoint_is_told_with_the_pictures(engine):
+    assert engine.resolve(BASE).notes == ()
+    lost = dataclasses.replace(BASE, overrides={"sd_model_checkpoint": "lost"})
+    (told,) = engine.run(lost).info["warnings"]
+    assert "no checkpoint 'lost'" in told
+    assert told.endswith(f"{engine.catalog.default(engine.settings).title} was used instead.")
+    assert engine.resolve(change(lost, model={"checkpoint": "tiny"})).notes == ()
+
+
 def test_prompts_are_logged_only_when_asked(engine, caplog):
     caplog.set_level("INFO")
     engine.run(BASE)

@@ -11,7 +11,7 @@ from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.changes import check_may_change
 from modules.core.errors import NotFoundError, UserError
-from modules.processing.models.catalog import CHECKPOINT
+from modules.processing.models.catalog import CHECKPOINT, check_choice
 
 
 def routes(services: Services) -> APIRouter:
@@ -33,8 +33,7 @@ def routes(services: Services) -> APIRouter:
         except ValueError as error:
             raise UserError(str(error)) from error
         check_may_change(services.settings, services.options, changes, owner=False)
-        if wish := changes.get(CHECKPOINT.key):
-            _check_checkpoint(services, wish)
+        check_choice(services.engine.catalog, changes)
         services.settings.update(changes)
 
     @router.get("/cmd-flags")
@@ -42,10 +41,3 @@ def routes(services: Services) -> APIRouter:
         return services.options.public_values()
 
     return router
-
-
-def _check_checkpoint(services: Services, wish: object) -> None:
-    try:
-        services.engine.catalog.find_checkpoint(CHECKPOINT.check(wish))
-    except NotFoundError as error:
-        raise UserError(error.message, hint=error.hint, field=CHECKPOINT.key) from error

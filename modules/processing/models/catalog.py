@@ -10,15 +10,15 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.core.errors import ModelError, NotFoundError
+from modules.core.errors import ModelError, NotFoundError, UserError
 from modules.core.files import write_atomic
 from modules.core.paths import Paths
-from modules.core.settings import Setting, Settings, define
+from modules.core.settings import Setting, Settings, define, setting_registry
 from modules.processing.models.detect import detect, folder_family, prediction_beside
 from modules.processing.models.hashes import HashCache, hash8, stamp
 from modules.processing.models.safetensors_header import read_header
@@ -68,6 +68,7 @@ class ModelCatalog:
         self._lock = threading.RLock()
         self._files: dict[str, list[ModelFile]] | None = None
         self._hash_version = -1
+        self._missed: set[str] = set()  # names that default() has warned of
 
     def refresh(self) -> None:
         """Look at the folders again; files that did not change are not opened."""
@@ -117,19 +118,27 @@ class ModelCatalog:
 
     def default(self, settings: Settings) -> ModelFile:
         """The checkpoint of the setting, else the first usable one that is not the embedded model, else that."""
-        wish = settings[CHECKPOINT]
+        found, missed = self.default_and_missed(settings)
+        if missed and missed.message not in self._missed:  # once: the page asks every second
+            self._missed.add(missed.message)
+            log.warning("%s %s is used instead.", missed, found.title)
+        return found
+
+    def default_and_missed(self, settings: Settings) -> tuple[ModelFile, NotFoundError | None]:
+        """As default(), with why it is not the setting's checkpoint; None where it is, or where none was chosen."""
+        wish, missed = settings[CHECKPOINT], None
         if wish:
             try:
-                return self.find_checkpoint(wish)
+                return self.find_checkpoint(wish), None
             except NotFoundError as error:
-                log.warning("%s", error)
+                missed = error
         usable = [one for one in self.checkpoints() if not one.broken]
         own = [one for one in usable if one.stem != DEFAULT_FOLDER]
         if not usable:
             raise NotFoundError(
                 "There is no checkpoint.", hint=f"Put one into {self.paths.checkpoints[0]}.", field="checkpoint"
             )
-        return (own or usable)[0]
+        return (own or usable)[0], missed
 
     def hash_now(self, file: ModelFile) -> str:
         """The sha256 of a file, computed if need be."""
@@ -177,6 +186,16 @@ class ModelCatalog:
             told["prediction"] = beside
         name = path.relative_to(root).as_posix()
         return ModelFile(kind=kind, path=path, name=name, size=size, mtime=mtime, **told)
+
+
+def check_choice(catalog: ModelCatalog, changes: Mapping[str, object]) -> None:
+    """UserError when changes of settings choose a checkpoint that there is not; empty leaves it to default()."""
+    for key, wish in changes.items():
+        if setting_registry.canonical(key) == CHECKPOINT.key and (name := CHECKPOINT.check(wish)):
+            try:
+                catalog.find_checkpoint(name)
+            except NotFoundError as error:
+                raise UserError(error.message, hint=error.hint, field=CHECKPOINT.key) from error
 
 
 def model_notes(file: ModelFile) -> dict[str, Any]:

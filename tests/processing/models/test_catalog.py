@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from modules.core.errors import ModelError, NotFoundError
+from modules.core.errors import ModelError, NotFoundError, UserError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
-from modules.processing.models.catalog import ModelCatalog
+from modules.processing.models.catalog import ModelCatalog, check_choice
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
 
@@ -68,6 +68,28 @@ def test_every_way_to_name_a_checkpoint(tmp_path: Path) -> None:
         assert catalog.find_checkpoint(name).title == title
     with pytest.raises(NotFoundError, match="Did you mean other"):
         catalog.find_checkpoint("othre")
+
+
+def test_a_missing_choice_is_told_once_and_another_stands_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _checkpoint(tmp_path, "there.safetensors")
+    catalog = _catalog(tmp_path)
+    for name in ("gone", "lost", "gone", "", "there"):
+        for _ in range(3):
+            assert catalog.default(Settings(values={"sd_model_checkpoint": name})).stem == "there"
+    told = [one.getMessage() for one in caplog.records]
+    assert [name for one in told for name in ("gone", "lost") if name in one] == ["gone", "lost"]
+    assert all("there.safetensors is used instead" in one for one in told)
+
+
+def test_only_a_checkpoint_that_there_is_can_be_chosen(tmp_path: Path) -> None:
+    _checkpoint(tmp_path, "there.safetensors")
+    catalog = _catalog(tmp_path)
+    for name in ("there", ""):
+        check_choice(catalog, {"sd_model_checkpoint": name, "sd_vae": "any"})
+    for key in ("sd_model_checkpoint", "SD_model_Checkpoint"):
+        with pytest.raises(UserError, match="Did you mean there") as told:
+            check_choice(catalog, {key: "theer"})
+        assert told.value.field == "sd_model_checkpoint"
 
 
 def test_broken_and_misplaced_files_are_listed_with_the_reason(tmp_path: Path) -> None:
