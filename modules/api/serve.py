@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
 
 
 def server_for(app: App, options: Options, stop: Callable[[], None]) -> Server:
-    """A uvicorn server; run it with `server.run(sockets=[sock])`."""
+    """A uvicorn server; run it with `server.run(sockets=[sock])`. UserError when its TLS files cannot be used."""
     network = options.network
     config = uvicorn.Config(
         Subpath(app, network.subpath) if network.subpath else app,  # type: ignore[arg-type]  # our App is wider than asgiref's TypedDicts
@@ -88,6 +88,14 @@ def server_for(app: App, options: Options, stop: Callable[[], None]) -> Server:
         h11_max_incomplete_event_size=64 * 1024,
         log_level="warning",
     )
+    try:
+        config.load()
+    except OSError as error:  # of TLS alone: a file that is missing, unreadable, no certificate, of another key
+        told = ", ".join(f"{one.name}" for one in (network.tls_certfile, network.tls_keyfile) if one)
+        raise UserError(
+            f"TLS cannot begin with {told}: {error.strerror or error}.",
+            hint="--tls-certfile and --tls-keyfile name PEM files that belong together.",
+        ) from error
     return Server(config, stop)
 
 

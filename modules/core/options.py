@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -259,6 +260,13 @@ def _options(values: argparse.Namespace, given: Sequence[str]) -> Options:
 
 
 def _network(values: argparse.Namespace) -> NetworkOptions:
+    try:
+        re.compile(values.cors_allow_origins_regex)
+    except re.error as error:
+        told = f"{values.cors_allow_origins_regex!r} is not a regular expression: {error}"
+        raise ValueError(f"--cors-allow-origins-regex: {told}.") from error
+    if values.tls_keyfile and not values.tls_certfile:
+        raise ValueError("--tls-keyfile needs --tls-certfile, the certificate that the key belongs to.")
     return NetworkOptions(
         host=values.host,
         listen=values.listen,
