@@ -257,6 +257,41 @@ def test_a_file_of_this_machine_cannot_be_named_as_an_upload(tmp_path: Path) -> 
     assert "event: error" in named
 
 
+def test_an_address_named_as_an_upload_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where no control takes files: Gradio looks for them in whatever comes."""
+    import gradio as gr
+    from gradio import processing_utils
+
+    from modules.gradio_ui.app import mount
+
+    asked: list[str] = []
+
+    async def get(url: str) -> httpx.Response:
+        asked.append(url)
+        raise httpx.ConnectError("no network in tests")
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_get", get)
+    monkeypatch.setattr(
+        processing_utils, "async_ssrf_protected_download", processing_utils.async_ssrf_protected_download
+    )  # put back at the end
+    with gr.Blocks() as blocks:
+        given, told = gr.Textbox(), gr.Textbox()
+        gr.Button().click(str, given, told, api_name="tell")
+    paths = Paths(data=tmp_path, models=tmp_path / "models")
+    services: Any = type("Services", (), {"settings": Settings(), "paths": paths, "options": Options()})()
+    app = mount(FastAPI(), blocks, services)
+
+    async def run() -> str:
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=OWN) as client:
+            file = {"path": "https://a.example/x.png", "meta": {"_type": "gradio.FileData"}}
+            reply = await client.post("/gradio_api/call/tell", json={"data": [file]})
+            return (await client.get(f"/gradio_api/call/tell/{reply.json()['event_id']}")).text
+
+    assert "event: error" in asyncio.run(run())
+    assert asked == []
+
+
 def test_the_api_is_served_when_asked_for(tmp_path: Path) -> None:
     for flags, api, page in (((), 404, 200), (("--api",), 200, 200), (("--nowebui",), 200, 404)):
         site = make(tmp_path / "-".join(("data", *flags)), *flags)

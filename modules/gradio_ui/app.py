@@ -17,6 +17,7 @@ from modules.core.registry import import_folder
 from modules.core.version import VERSION
 from modules.gradio_ui import options, routes, tabs, texts
 from modules.gradio_ui.keys import chosen_keys
+from modules.gradio_ui.offline import stay_offline
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.texts import text
 from modules.gradio_ui.theme import easel_theme
@@ -70,6 +71,7 @@ def quick_settings() -> str:
 
 def mount(app: Starlette, blocks: gr.Blocks, services: UiServices) -> Starlette:
     """Serve `blocks` at / of `app`, our own routes first. Gradio serves files of --gradio-allowed-path only."""
+    stay_offline()
     app.router.routes.extend(routes.routes(services))
     gr.mount_gradio_app(
         cast(Any, app),
