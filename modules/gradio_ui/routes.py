@@ -25,9 +25,11 @@ from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
+from modules.imaging.infotext import parse_infotext
 from modules.imaging.saving import PATHS
 from modules.processing.models.catalog import check_choice
 from modules.processing.options import LAST_INFOTEXT
+from modules.processing.papers import request_from_fields
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
@@ -199,9 +201,9 @@ def read_picture(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def parse(services: UiServices, request: Request, body: bytes) -> Any:
-    from modules.imaging.infotext import parse_infotext
-
-    return {"fields": parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])}
+    """{"fields": all, "unknown": names of those that pasting cannot follow}."""
+    fields = parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])
+    return {"fields": fields, "unknown": [*request_from_fields(fields).unknown]}
 
 
 def last_paper(services: UiServices, request: Request, body: bytes) -> Any:

@@ -131,7 +131,12 @@ class Pasted:
 
 def request_from_infotext(text: str) -> Pasted:
     """Read an infotext into a request. Settings found there become overrides; the rest is told in `unknown`."""
-    fields = parse_infotext(text)
+    return request_from_fields(parse_infotext(text))
+
+
+def request_from_fields(found: Mapping[str, str]) -> Pasted:
+    """`request_from_infotext`, of a parsed infotext or some of its fields."""
+    fields = dict(found)
     take = _Taker(fields)
     prompt = Prompt(
         positive=take.text("Prompt", "prompt.positive"), negative=take.text("Negative prompt", "prompt.negative")
@@ -168,8 +173,8 @@ def request_from_infotext(text: str) -> Pasted:
     )
     for known in ("VAE hash", "Version", "Size"):
         fields.pop(known, None)
-    overrides = _overrides(fields)
-    if "RNG" not in parse_infotext(text) and "sampling.steps" in take.given:
+    overrides = take_settings(fields)
+    if "RNG" not in found and "sampling.steps" in take.given:
         overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
     request = Generate(prompt=prompt, shape=shape, seed=seed, sampling=sampling, model=model, overrides=overrides)
     return Pasted(request=request, given=frozenset(take.given), unknown={**fields, **take.unknown})
@@ -229,7 +234,13 @@ def _decimal(text: str) -> float | None:
     return value if abs(value) < 1e18 else None  # also refuses nan and inf
 
 
-def _overrides(fields: dict[str, str]) -> dict[str, Any]:
+def silent_settings() -> dict[str, Any]:
+    """What a whole paper means by not naming a setting, by key: A1111 writes those that are not at their default."""
+    shaping = (one for one in setting_registry if one.infotext and one.scope == "user")
+    return {**{one.key: one.default for one in shaping}, sampler_options.NOISE_SOURCE.key: "GPU"}
+
+
+def take_settings(fields: dict[str, str]) -> dict[str, Any]:
     """Fields that are settings, by key; they are taken out of `fields`."""
     found: dict[str, Any] = {}
     by_field = {one.infotext: one for one in setting_registry if one.infotext}
@@ -246,7 +257,7 @@ def _setting_value(setting: Setting[Any], text: str) -> object | None:
     kind = type(setting.default)
     value: object | None = text
     if kind is bool:
-        value = text == "True"
+        value = text.casefold() in {"true", "1", "on"}
     elif kind in (int, float):
         value = _decimal(text)
     try:

@@ -126,6 +126,13 @@ def test_a_wrong_setting_changes_nothing_and_says_why(client: TestClient, servic
     assert services.settings.get("localization") == "browser"
 
 
+def test_what_a_paper_says_in_vain_is_told(client: TestClient) -> None:
+    paper = "cat\nSteps: 9, Sampler: [Forge] Flux Realistic, Seed: 7, Size: 64x72, Distilled CFG Scale: 3.5"
+    found = client.post("/easel/parse", json={"infotext": paper}).json()
+    assert sorted(found["unknown"]) == ["Distilled CFG Scale", "Sampler"]
+    assert found["fields"]["Sampler"] == "[Forge] Flux Realistic"
+
+
 def test_gradio_serves_no_file_outside(client: TestClient) -> None:
     assert client.get("/gradio_api/file=/etc/hostname").status_code in (403, 404)
 

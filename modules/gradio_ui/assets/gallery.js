@@ -178,6 +178,7 @@ function paperChips(fields) {
         const shown = pair ? pair[1] : name, other = pair ? fields[`${pair[1]}-2`] : null;
         const words = other ? `${value}\u00d7${other}` : value;
         const wish = other ? {[name]: value, [`${pair[1]}-2`]: other} : {[name]: value};
+        if (name === "Refiner switch at" && fields.Refiner) wish.Refiner = fields.Refiner; // it means nothing without
         const long = name === "Prompt" || name === "Negative prompt";
         chips.push(make("button", {type: "button", class: long ? "paper-chip long" : "paper-chip", title: t("gallery.reuse_value", {name: shown}), on: {click: () => {
             fillForm({fields: wish, whole: false});

@@ -22,7 +22,8 @@ async function pasteInfotext(text) {
     const found = await ask("easel/parse", {infotext: text});
     if (!("Steps" in found.fields) && !("Seed" in found.fields)) { toast(t("prompt.nothing")); return; }
     fillForm({fields: found.fields, whole: true});
-    toast(t("prompt.pasted"));
+    const what = found.unknown.map((name) => `${name}: ${found.fields[name]}`).join(", ");
+    toast(what ? t("prompt.pasted_but", {what}) : t("prompt.pasted"));
 }
 
 async function readPicture(file) {

@@ -231,7 +231,7 @@ def fill_updates(form: Form, services: UiServices, wish: Mapping[str, Any]) -> d
     """{"fields", "whole"}: a paper or some of it; {"values"} by control; {"styles"}, {"models"}: a list changed."""
     values = dict(wish.get("values") or {})
     if "fields" in wish:
-        values.update(paste.paste_values(wish["fields"], whole=bool(wish.get("whole"))))
+        values.update(paste.paste_values(wish["fields"], services.settings, whole=bool(wish.get("whole"))))
     updates = form.updates(values)
     if wish.get("styles"):
         updates[form.controls["styles"]] = gr.update(choices=style_names(services))
