@@ -26,38 +26,47 @@ def jobs_json(services: UiServices, jobs: Sequence[Any], everyone: Sequence[Any]
 
 
 def remaining_s(services: UiServices, job: Any) -> float | None:
-    progress = getattr(services.queue.snapshot(job.id), "progress", None)
-    return getattr(progress, "eta_s", None)
+    progress = services.queue.snapshot(job.id).progress
+    return None if progress is None else progress.eta_s
 
 
 def expected_starts(jobs: Sequence[Any], remaining: Callable[[Any], float | None]) -> dict[str, float | None]:
     """Seconds until each queued job begins, from what is left of the running one and how long jobs took so far.
 
-    The time of a job is taken to grow with pixels, steps and pictures. None when nothing was measured yet.
+    The time of a job is taken to grow with pixels, steps and pictures. None behind a job whose time is not known:
+    a training that has told none, or pictures while nothing was measured yet.
     """
-    done = [one for one in jobs if isinstance(one.result, Mapping) and one.result.get("seconds") and work(one)]
-    measured = [float(one.result["seconds"]) / work(one) for one in done[-5:]]
+    measured = [
+        float(one.result["seconds"]) / size
+        for one in jobs
+        if isinstance(one.result, Mapping) and one.result.get("seconds") and (size := work(one))
+    ][-5:]
     rate = sum(measured) / len(measured) if measured else None
+
+    def after(clock: float | None, job: Any, left: float | None) -> float | None:
+        size = work(job)
+        if left is None and rate is not None and size is not None:
+            left = size * rate
+        return None if clock is None or left is None else clock + left
+
     clock: float | None = 0.0
     for one in jobs:
         if one.state == "running":
-            left = remaining(one)
-            left = work(one) * rate if left is None and rate is not None else left
-            clock = None if left is None or clock is None else clock + left
+            clock = after(clock, one, remaining(one))
     starts: dict[str, float | None] = {}
     for one in jobs:
         if one.state == "queued":
             starts[one.id] = clock
-            clock = None if clock is None or rate is None else clock + work(one) * rate
+            clock = after(clock, one, None)
     return starts
 
 
-def work(job: Any) -> float:
-    """Pixels times steps of all pictures of a job; 0 when it makes none."""
+def work(job: Any) -> float | None:
+    """Pixels times steps of all pictures of a job; None where that does not measure it, as of a training."""
     request = job.request if isinstance(job.request, Mapping) else {}
     shape, sampling = request.get("shape"), request.get("sampling")
     if not isinstance(shape, Mapping) or not isinstance(sampling, Mapping):
-        return 0.0
+        return None
     sizes = (shape.get("width", 0), shape.get("height", 0), shape.get("batch_size", 1), shape.get("batch_count", 1))
     return math.prod(float(one) for one in (*sizes, sampling.get("steps", 0)))
 
@@ -67,7 +76,7 @@ def job_json(
 ) -> dict[str, Any]:
     """One job with its progress and pictures. `place` in the queue counts from 1."""
     shot = services.queue.snapshot(job.id)
-    progress, preview = getattr(shot, "progress", None), getattr(shot, "preview", None)
+    progress = shot.progress
     request = job.request if isinstance(job.request, Mapping) else {}
     prompt = request.get("prompt") or {}
     return {
@@ -85,8 +94,8 @@ def job_json(
         "finished": job.finished,
         "error": error_json(job.error),
         "progress": dataclasses.asdict(progress) if progress is not None else None,
-        "preview": preview_mark(preview),
-        "pictures": [picture_json(one) for one in pictures(services, job)],
+        "preview": preview_mark(shot.preview),
+        "pictures": [picture_json(one) for one in shot.pictures],
         "result": result_json(job),
         "requeued": bool(getattr(job, "requeued", False)),
     }

@@ -40,3 +40,18 @@ def test_without_a_measure_only_the_first_turn_is_known() -> None:
     assert expected_starts(jobs, lambda job: 3.0) == {"next": 3.0, "later": None}
     assert expected_starts(jobs, lambda job: None) == {"next": None, "later": None}
     assert expected_starts([Job("next", "queued")], lambda job: None) == {"next": 0.0}
+
+
+class Training(Job):
+    @property
+    def request(self) -> dict[str, Any]:
+        return {"config": {"run": {"folder": "fruit", "steps": 100}}}
+
+
+def test_nothing_behind_a_training_has_a_start_until_it_tells_its_own_end() -> None:
+    old, next_one = Job("old", "done", steps=10, result={"seconds": 5.0}), Job("next", "queued")
+    jobs = [old, Training("now", "running"), next_one]
+    assert expected_starts(jobs, lambda job: None) == {"next": None}
+    assert expected_starts(jobs, lambda job: 60.0) == {"next": 60.0}
+    jobs = [old, Training("first", "queued"), next_one]
+    assert expected_starts(jobs, lambda job: None) == {"first": 0.0, "next": None}
