@@ -196,8 +196,44 @@ def test_tabs_are_found_from_the_settings(page: Any) -> None:
 def test_a_right_click_on_generate_offers_to_go_on_forever(page: Any) -> None:
     page.click("#txt2img_generate", button="right")
     assert page.locator(".context-menu button").count() == 2
+    page.evaluate(
+        "() => { window.kept = easel.actions.interrupt; easel.actions.interrupt = () => { window.presses++; }; }"
+    )
+    page.evaluate("() => { window.presses = 0; }")
     page.keyboard.press("Escape")
     assert page.locator(".context-menu").count() == 0
+    assert page.evaluate("presses") == 0, "the press that closed the menu interrupted the job too"
+    page.keyboard.press("Escape")
+    assert page.evaluate("presses") == 1
+    page.evaluate("() => { easel.actions.interrupt = window.kept; }")
+
+
+@pytest.mark.parametrize(("prompt", "width"), [("fail", "512"), ("a quince", "100")])
+def test_forever_ends_with_a_job_that_fails_or_is_refused(page: Any, prompt: str, width: str) -> None:
+    before = number(page, "width")
+    page.fill(PROMPT, prompt)
+    set_number(page, "width", width)
+    page.evaluate("generateForever()")
+    assert page.evaluate("easel.forever") != 0
+    page.wait_for_function("easel.forever === 0", timeout=15000)
+    set_number(page, "width", before)
+
+
+def test_a_lost_answer_is_not_the_end_of_a_job(page: Any) -> None:
+    state, seen = page.evaluate(
+        """() => new Promise((end) => {
+            const real = ask, seen = [];
+            let asked = 0;
+            real("easel/jobs").then((jobs) => {
+                const path = `easel/jobs/${jobs[0].id}`;
+                const lost = (one) => one === path && !asked++;
+                window.ask = (one, body) => (lost(one) ? Promise.reject(new Error("lost")) : real(one, body));
+                const atEnd = () => { window.ask = real; end([jobs[0].state, seen]); };
+                requestProgress(jobs[0].id, null, null, atEnd, (one) => seen.push(one));
+            });
+        })"""
+    )
+    assert [one["textinfo"] for one in seen] == [state], "told of a look that was not answered"
 
 
 GLOBALS = """gradioApp get_uiCurrentTab get_uiCurrentTabContent onUiUpdate onAfterUiUpdate onUiLoaded onUiTabChange

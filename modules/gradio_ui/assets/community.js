@@ -7,7 +7,7 @@ var re_num = /^[.\d]+$/;
 var re_emoji = /\p{Extended_Pictographic}/u;
 var activePromptTextarea = {};
 
-/** Words of a key or of an English text, in the chosen language; undefined when there are none. */
+/** An English text of the page in the chosen language; undefined when the page has no such text. */
 function getTranslation(text) { return localization[text]; }
 
 function request(url, data, onDone, onError) {
@@ -19,10 +19,13 @@ function requestGet(url, data, onDone, onError) {
     fetch(`${url}?${new URLSearchParams(data)}`).then((reply) => (reply.ok ? reply.json() : Promise.reject(reply.status))).then(onDone, onError);
 }
 
-/** Watch a job until it is over: onProgress({progress, eta, active, completed, textinfo}) at each look, atEnd() once. */
+/** Watch a job until it is over or forgotten: onProgress({progress, eta, active, completed, textinfo}) at each answer, atEnd() once. */
 function requestProgress(id, container, gallery, atEnd, onProgress) {
     (async function look() {
-        const job = await ask(`easel/jobs/${id}`).catch(() => null);
+        let job = null;
+        try { job = await ask(`easel/jobs/${id}`); } catch (error) {
+            if (error.status !== 404) { setTimeout(look, 1500); return; } // the job goes on without us
+        }
         const active = job?.state === "running", completed = !job || !["queued", "running"].includes(job.state);
         onProgress?.({active, completed, queued: job?.state === "queued", progress: job?.progress?.fraction ?? 0, eta: job?.progress?.eta_s ?? null, textinfo: job?.state || ""});
         if (completed) atEnd?.(); else setTimeout(look, easel.refreshMs);
@@ -83,15 +86,21 @@ document.addEventListener("contextmenu", (event) => {
     menu.querySelector("button").focus();
 });
 document.addEventListener("click", (event) => { if (!event.target.closest?.(".context-menu")) closeContextMenu(); });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeContextMenu(); }, true);
+document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !document.querySelector(".context-menu")) return;
+    closeContextMenu();
+    event.preventDefault();
+    event.stopPropagation(); // this press is spent; it must not interrupt the job too
+}, true);
 
-/** Generate again whenever nothing waits, until told to stop. */
+/** Generate again whenever nothing waits, until told to stop, or a request is refused or fails. */
 easel.forever = 0;
 function generateForever() {
     stopForever();
     easel.forever = setInterval(() => { if (!easel.busy && easel.connected !== false) document.getElementById("txt2img_generate").click(); }, 500);
 }
 function stopForever() { clearInterval(easel.forever); easel.forever = 0; }
+document.addEventListener("easel-ended", (event) => { if (["refused", "failed"].includes(event.detail)) stopForever(); });
 
 onUiLoaded(() => {
     activePromptTextarea.txt2img = box("txt2img_prompt");

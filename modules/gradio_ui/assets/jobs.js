@@ -5,6 +5,9 @@ const watched = {};
 
 function jobAction(id, action) { return ask(`easel/jobs/${id}/${action}`, {}); }
 
+/** Tell that a request came to its end: "refused", or the last state of its job. */
+function tellEnd(state) { document.dispatchEvent(new CustomEvent("easel-ended", {detail: state})); }
+
 /** Called with what submit answered: {id} or {error, hint, field}. */
 function easelSubmitted(tab, raw) {
     let reply = {};
@@ -22,6 +25,7 @@ function easelSubmitted(tab, raw) {
         control?.classList.add("field-wrong");
         toast(`${reply.error} ${reply.hint || ""}`);
         panel.textContent = `${reply.error} ${reply.hint || ""}`;
+        tellEnd("refused");
     } else if (reply.id) watchJob(tab, reply.id, true);
 }
 
@@ -82,6 +86,7 @@ function watchJob(tab, id, isNew) {
             showProgress(tab, job);
             if (!["queued", "running"].includes(job.state)) {
                 watch.live = false;
+                tellEnd(job.state);
                 if (watch.next.length) setTimeout(() => watchJob(tab, watch.next.shift()), 600);
                 return;
             }

@@ -71,7 +71,7 @@ onUiLoaded(() => {
     Object.assign(easel.actions, {
         generate: click("txt2img_generate"),
         skip: click("txt2img_skip"),
-        interrupt: () => (document.querySelector("ul.options, .context-menu") ? false : click("txt2img_interrupt")()),
+        interrupt: () => (document.querySelector("ul.options") ? false : click("txt2img_interrupt")()),
         weight_up: inPrompt((area) => changeWeight(area, 1)),
         weight_down: inPrompt((area) => changeWeight(area, -1)),
         move_left: inPrompt((area) => movePart(area, -1)),
