@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import mimetypes
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modules.gradio_ui.services import UiServices
+from modules.jobs.pictures import picture_json
 
 
 def jobs_json(services: UiServices, jobs: Sequence[Any], everyone: Sequence[Any]) -> list[dict[str, Any]]:
@@ -101,17 +101,6 @@ def job_json(
     }
 
 
-def pictures(services: UiServices, job: Any) -> list[Any]:
-    """Pictures of a running or finished job, in order; grids first when there are any."""
-    return list(services.queue.snapshot(job.id).pictures)
-
-
-def picture_json(picture: Any) -> dict[str, Any]:
-    value = dataclasses.asdict(picture)
-    value["name"] = Path(value.pop("path")).name
-    return value
-
-
 def training_json(job: Any) -> dict[str, Any] | None:
     """What a training is called, and how far it came; nothing for other kinds of job."""
     if job.kind != "train":
@@ -145,9 +134,3 @@ def error_json(error: Any) -> dict[str, str] | None:
 def preview_mark(preview: Any) -> str | None:
     """Changes whenever the preview does, so that the page fetches each preview once."""
     return None if preview is None else f"{preview.step}-{len(preview.data)}-{zlib.crc32(preview.data):x}"
-
-
-def content_type(path: Path) -> str:
-    """Only pictures keep their type; anything else is a download."""
-    guess = {".webp": "image/webp", ".avif": "image/avif"}.get(path.suffix.lower()) or mimetypes.guess_type(path)[0]
-    return guess if guess in {"image/png", "image/jpeg", "image/webp", "image/avif"} else "application/octet-stream"

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from starlette.staticfiles import StaticFiles
 from modules.core.changes import check_may_change
 from modules.core.errors import EaselError, NotFoundError
 from modules.gradio_ui import options, texts
-from modules.gradio_ui.job_view import content_type, job_json, jobs_json, pictures
+from modules.gradio_ui.job_view import job_json, jobs_json
 from modules.gradio_ui.model_view import checkpoint_titles, status_json
 from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.saving import PATHS
+from modules.jobs.pictures import HEADERS, picture_path, picture_type
 from modules.processing.models.catalog import check_choice
 from modules.processing.options import LAST_INFOTEXT
 from modules.processing.papers import request_from_fields
@@ -101,30 +102,25 @@ def preview(services: UiServices, request: Request, body: bytes) -> Response:
     return Response(shot.data, media_type=shot.mime, headers=NO_STORE)
 
 
-def picture_file(services: UiServices, request: Request) -> Path:
-    found = pictures(services, services.queue.get(request.path_params["id"]))
-    index = request.path_params["index"]
-    if not 0 <= index < len(found):
-        raise NotFoundError(f"The job has {len(found)} pictures; there is no number {index}.")
-    path = Path(found[index].path)
-    if not path.is_file():
-        raise NotFoundError(f"The file {path.name} is gone.", hint="It was moved or deleted after it was made.")
-    return path
-
-
 def picture(services: UiServices, request: Request, body: bytes) -> Response:
     """The saved file itself, with its metadata."""
-    path = picture_file(services, request)
-    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    path = picture_path(pictures(services, request), request.path_params["index"])
     disposition = "attachment" if "download" in request.query_params else "inline"
-    kind = content_type(path)
     return FileResponse(
-        path, media_type=kind, filename=path.name, headers=headers, content_disposition_type=disposition
+        path,
+        media_type=picture_type(path),
+        filename=path.name,
+        headers=HEADERS,
+        content_disposition_type=disposition,
     )
 
 
+def pictures(services: UiServices, request: Request) -> Sequence[Any]:
+    return services.queue.snapshot(request.path_params["id"]).pictures
+
+
 def archive(services: UiServices, request: Request, body: bytes) -> Response:
-    found = pictures(services, services.queue.get(request.path_params["id"]))
+    found = pictures(services, request)
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_STORED) as zipped:
         for number, one in enumerate(found):
@@ -139,9 +135,9 @@ def save(services: UiServices, request: Request, body: bytes) -> Any:
     """Copy one picture, or all of the job, to the favourites folder and note it in log.csv."""
     from modules.gradio_ui.favourites import save_favourites
 
-    picture_file(services, request)  # a wrong index, or a file that is gone, is 404
-    found = pictures(services, services.queue.get(request.path_params["id"]))
-    return {"saved": ", ".join(save_favourites(services, found, request.path_params["index"]))}
+    found, index = pictures(services, request), request.path_params["index"]
+    picture_path(found, index)  # a wrong index, or a file that is gone, is 404
+    return {"saved": ", ".join(save_favourites(services, found, index))}
 
 
 def act(services: UiServices, request: Request, body: bytes) -> Any:

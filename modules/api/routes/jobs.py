@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-import mimetypes
 import re
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -21,9 +19,10 @@ from modules.api.app import SafeJSON, plain
 from modules.api.limits import check_limits
 from modules.api.models import check_carried
 from modules.api.services import Services
-from modules.core.errors import NotFoundError, UserError
+from modules.core.errors import UserError
 from modules.jobs.events import JobEvent, Subscription
 from modules.jobs.job import Job, JobState
+from modules.jobs.pictures import HEADERS, picture_json, picture_path, picture_type
 from modules.jobs.train import checked
 from modules.processing.progress import Picture, Preview
 from modules.processing.requests import Generate
@@ -31,7 +30,6 @@ from modules.processing.requests import Generate
 HEARTBEAT_S = 15  # an empty comment, so that nobody between takes the line for dead
 WATCHERS = 500  # streams that look at once, on threads of their own; more of them look in turn
 LOOK_S = 1.0  # a closed connection is noticed this soon
-SHOWN = ("image/png", "image/jpeg", "image/webp", "image/avif")
 QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -155,16 +153,13 @@ def _add_files(router: APIRouter, services: Services) -> None:
     @router.get("/{id}/pictures/{index}")
     def picture(id: str, index: int) -> FileResponse:
         """The saved file itself, with its metadata."""
-        found = services.queue.snapshot(id).pictures
-        if not 0 <= index < len(found):
-            raise NotFoundError(f"The job has {len(found)} pictures; there is no number {index}.")
-        path = Path(found[index].path)
-        if not path.is_file():
-            raise NotFoundError(f"The file {path.name} is gone.", hint="It was moved or deleted after it was made.")
-        headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
-        kind = _content_type(path)
+        path = picture_path(services.queue.snapshot(id).pictures, index)
         return FileResponse(
-            path, media_type=kind, filename=path.name, headers=headers, content_disposition_type="inline"
+            path,
+            media_type=picture_type(path),
+            filename=path.name,
+            headers=HEADERS,
+            content_disposition_type="inline",
         )
 
 
@@ -201,7 +196,7 @@ def _event_json(event: JobEvent) -> dict[str, Any]:
     if isinstance(value, Job):
         return _plain_job(value)
     if isinstance(value, Picture):
-        return _picture_json(dataclasses.asdict(value))
+        return picture_json(value)
     if isinstance(value, Preview):
         return {"mime": value.mime, "step": value.step, "data": base64.b64encode(value.data).decode("ascii")}
     return dataclasses.asdict(value)
@@ -214,7 +209,7 @@ def _job_json(services: Services, job: Job, places: Mapping[str, int]) -> dict[s
         **_plain_job(job),
         "place": places.get(job.id),
         "progress": dataclasses.asdict(shown.progress) if shown.progress else None,
-        "pictures": [_picture_json(dataclasses.asdict(one)) for one in shown.pictures],
+        "pictures": [picture_json(one) for one in shown.pictures],
     }
 
 
@@ -222,7 +217,7 @@ def _plain_job(job: Job) -> dict[str, Any]:
     """Names of files, never paths."""
     result = dict(job.result) if job.result is not None else None
     if result is not None and "pictures" in result:
-        result["pictures"] = [_picture_json(one) for one in result["pictures"]]
+        result["pictures"] = [picture_json(one) for one in result["pictures"]]
     return {
         "id": job.id,
         "kind": job.kind,
@@ -236,15 +231,3 @@ def _plain_job(job: Job) -> dict[str, Any]:
         "error": dict(job.error) if job.error else None,
         "result": result,
     }
-
-
-def _picture_json(picture: Mapping[str, Any]) -> dict[str, Any]:
-    value = dict(picture)
-    value["name"] = Path(value.pop("path")).name
-    return value
-
-
-def _content_type(path: Path) -> str:
-    """Pictures keep their type; anything else is a download without one."""
-    guess = {".webp": "image/webp", ".avif": "image/avif"}.get(path.suffix.lower()) or mimetypes.guess_type(path)[0]
-    return guess if guess in SHOWN else "application/octet-stream"
