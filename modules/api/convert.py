@@ -14,6 +14,7 @@ from modules.api.limits import check_limits
 from modules.api.models import Txt2Img
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import Settings
+from modules.imaging.saving import SAMPLES_SAVE
 from modules.processing.options import CLIP_SKIP
 from modules.processing.requests import (
     After,
@@ -50,6 +51,8 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
     overrides = dict(body.override_settings or {})
     clip_skip = overrides.pop(CLIP_SKIP.key, None)
     checkpoint, vae = overrides.pop("sd_model_checkpoint", None), overrides.pop("sd_vae", None)
+    if body.do_not_save_samples:
+        overrides[SAMPLES_SAVE.key] = False  # the grid may still be saved
     settings.with_overrides(overrides)  # raises for an unknown or forbidden one, before anything is queued
     refiner = None
     if body.refiner_checkpoint and body.refiner_checkpoint != "None":

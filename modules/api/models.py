@@ -86,7 +86,6 @@ class Txt2Img(Body):
     refiner_switch_at: float | None = None
     disable_extra_networks: bool = False
     firstpass_image: str | None = None
-    comments: dict[str, Any] | None = None
     enable_hr: bool = False
     firstphase_width: int = 0
     firstphase_height: int = 0

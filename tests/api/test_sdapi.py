@@ -75,7 +75,25 @@ def test_the_bodies_of_real_clients_are_granted(served: Any, client: str) -> Non
     assert samples[0].info["parameters"] == info["infotexts"][info["index_of_first_image"]]
     unknown = {"a Python wrapper": 1, "a chat front end": 2}.get(client, 0)
     assert len(answer["warnings"]) == unknown, answer["warnings"]
-    assert set(answer["parameters"]) >= set(DEFAULTS)
+    nowhere = {"comments"}  # A1111 shows them on its page alone: no reply, no picture has them
+    assert set(answer["parameters"]) >= set(DEFAULTS) - nowhere
+
+
+@pytest.mark.parametrize(("kept_back", "saved"), [
+    ({}, {"sample", "grid"}),
+    ({"do_not_save_samples": True}, {"grid"}),
+    ({"do_not_save_grid": True}, {"sample"}),
+    ({"do_not_save_samples": True, "do_not_save_grid": True}, set()),
+    ({"save_images": False}, set()),
+])  # fmt: skip
+def test_samples_and_grid_are_saved_or_kept_back_each(served: Any, kept_back: dict[str, Any], saved: set[str]) -> None:
+    made(ask(served, **{"n_iter": 2, "save_images": True, **kept_back}))
+    pictures = served.queue.snapshot(served.queue.list()[-1].id).pictures
+    assert {one.kind for one in pictures if one.saved} == saved
+
+
+def test_comments_that_nothing_would_show_are_told(served: Any) -> None:
+    assert "'comments'" in made(ask(served, comments={"from": "me"}))[2]["warnings"][0]
 
 
 def test_a_combined_sampler_name_wins_over_the_schedule(served: Any) -> None:
