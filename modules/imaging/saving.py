@@ -232,8 +232,9 @@ def save_picture(
             if options.save_txt and papers.infotext:
                 write_atomic(path.with_suffix(".txt"), papers.infotext.encode("utf-8", "replace") + b"\n")
     except OSError as error:
+        log.warning("Nothing could be saved in %s: %s", folder, error)  # whole here: the message may go further
         raise UserError(
-            f"The picture could not be saved in {folder}: {error.strerror or error}.",
+            f"The picture could not be saved in {folder.name}: {error.strerror or type(error).__name__}.",
             hint="Check that the disk has room and that the folder can be written to.",
         ) from error
     return path

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import secrets
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from modules.core.errors import EaselError, UserError
@@ -113,9 +115,16 @@ def error_of(error: BaseException, job: Job) -> JobError:
         return JobError(**told)
     log.error("Job %s failed.", job.id, exc_info=error)
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-DETAILS_LIMIT:]
-    first = next(iter(str(error).splitlines()), "")[:300]
+    first = next(iter(_without_folder(error).splitlines()), "")[:300]
     what = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    hint = "The details say where; they are in the log too."
+    hint = "The log says where."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         hint = "Memory ran out: choose a smaller size or batch, or a memory mode that needs less."
     return JobError(f"The job stopped at an error nobody foresaw: {what}", hint=hint, details=details)
+
+
+def _without_folder(error: BaseException) -> str:
+    """The error's words; of a file only its name, because the message may go to another machine."""
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | os.PathLike):
+        return f"{error.strerror}: {Path(error.filename).name}"
+    return str(error)

@@ -46,6 +46,8 @@ class GreyEngine:
         assert control is not None
         if request.prompt.positive == "fail":
             raise UserError("No such word.", hint="Say another.", field="prompt.positive")
+        if request.prompt.positive == "crash":
+            (self.folder / "lost.txt").read_bytes()
         made = []
         for image in range(request.shape.batch_count):
             report(Progress(fraction=0.5, stage="denoise", image=image, images=request.shape.batch_count))
@@ -115,6 +117,17 @@ def test_a_job_goes_from_request_to_picture(site: SimpleNamespace) -> None:
     assert site.client.get(f"{JOBS}/{job['id']}/pictures/2").status_code == 404
     (site.folder / "0-grey.png").unlink()
     assert "gone" in site.client.get(f"{JOBS}/{job['id']}/pictures/0").json()["detail"]
+
+
+def test_an_error_tells_what_happened_and_no_folder_of_this_machine(site: SimpleNamespace) -> None:
+    job = ask(site, "crash").json()
+    failed = finish(site, job["id"])
+    told = site.client.get(f"{JOBS}/{job['id']}/events").text
+    assert failed["state"] == "failed"
+    assert "No such file or directory: lost.txt" in failed["error"]["message"]
+    for one in (json.dumps(failed), told):
+        assert str(site.folder) not in one
+        assert "Traceback" not in one
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def _job_json(services: Services, job: Job, places: Mapping[str, int]) -> dict[s
 
 
 def _plain_job(job: Job) -> dict[str, Any]:
-    """Names of files, never paths."""
+    """Pictures by name, never by path; an error without its trace, which names folders of this machine."""
     result = dict(job.result) if job.result is not None else None
     if result is not None and "pictures" in result:
         result["pictures"] = [picture_json(one) for one in result["pictures"]]
@@ -228,6 +228,6 @@ def _plain_job(job: Job) -> dict[str, Any]:
         "finished": job.finished,
         "attempts": job.attempts,
         "request": dict(job.request),
-        "error": dict(job.error) if job.error else None,
+        "error": {name: told for name, told in job.error.items() if name != "details"} if job.error else None,
         "result": result,
     }
