@@ -19,6 +19,7 @@ from modules.imaging.metadata import clean_text
 MAX_PART = 128  # characters of one tag's value and of one file's or folder's name, unless a setting says otherwise
 MAX_WORDS = 8
 HASH_LENGTH = 8
+PART_BYTES = 255  # of one file's or folder's name; most file systems take no more
 
 _TAG = re.compile(r"\[([^\[\]]+)\]")
 _ARGUMENT = re.compile(r"<([^<>]*)>")
@@ -79,7 +80,7 @@ def render_pattern(pattern: str, context: NameContext) -> str:
         if value is not None:
             out += [before, safe_part(value.replace("/", "_"), context.max_part, unix=context.unix)]
     whole = "".join([*out, pattern[at:]])
-    parts = (safe_part(part, context.max_part, unix=context.unix) for part in whole.split("/"))
+    parts = (cut_bytes(safe_part(part, context.max_part, unix=context.unix), PART_BYTES) for part in whole.split("/"))
     return "/".join(part for part in parts if part)
 
 

@@ -139,6 +139,14 @@ def test_long_names_are_cut_to_what_disks_take(tmp_path: Path):
     assert path.exists()
 
 
+def test_long_folder_names_are_cut_to_what_disks_take_between_characters(tmp_path: Path):
+    name = NameContext(prompt="雪山上的日出" * 30)  # 3 bytes a character
+    options = SaveOptions(folder_pattern="[prompt_words]/a[prompt_words]")
+    path = save_picture(picture(), tmp_path, name=name, papers=PAPERS, options=options)
+    assert path.exists()
+    assert [len(part) for part in path.relative_to(tmp_path).parts[:2]] == [255 // 3, 1 + 254 // 3]
+
+
 def test_threads_never_share_a_number(tmp_path: Path):
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(lambda _: save(tmp_path).name, range(40)))
