@@ -1,13 +1,18 @@
 """`python -m modules.training CONFIG.toml [--set section.key=value]`: train, or continue what was begun."""
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
+
+for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):  # a training asks nobody; the hub's library reads them once
+    os.environ.setdefault(name, "1")
 
 from modules.core.errors import EaselError
 from modules.training.config import read_config

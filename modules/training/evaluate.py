@@ -85,7 +85,8 @@ def spread(length: int, count: int) -> list[int]:
 def read_autoencoder(model: Path) -> measures.Rebuild:
     """The model's autoencoder in full precision, without sampling."""
     device = select_device()
-    vae = AutoencoderKL.from_pretrained(model, subfolder="vae", torch_dtype=torch.float32).to(device).eval()
+    vae = AutoencoderKL.from_pretrained(model / "vae", torch_dtype=torch.float32, local_files_only=True)
+    vae.to(device).eval()
 
     @torch.no_grad()
     def rebuild(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from modules.core.paths import Paths
+from modules.core.paths import ROOT, Paths
 from modules.core.settings import Settings
 from modules.processing.engine import Engine
 from modules.processing.requests import After, Generate, Prompt, Sampling, Seed, Shape
@@ -80,3 +83,13 @@ def test_flow_model_of_a_folder_paints_the_same_here_and_in_diffusers(flow_model
     far = min(np.square(other - same).mean(), np.square(still - same).mean())
     found = float(np.square(ours - same).mean() / far)
     assert found < 0.01, f"{found:.3f} of the distance to another noise's picture, or to noise"
+
+
+@pytest.mark.parametrize(("before", "offline"), [(None, True), ("0", False)])
+def test_the_command_asks_no_hub_unless_told(before: str | None, offline: bool) -> None:
+    code = "import modules.training.__main__, huggingface_hub.constants as hub; print(hub.HF_HUB_OFFLINE)"
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    environment |= {} if before is None else {"HF_HUB_OFFLINE": before}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.strip() == str(offline)

@@ -10,10 +10,11 @@ repetition on the way up, so that the grown network says at first what the old o
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import nn
+from torch import Tensor, nn
 
 from modules.core.errors import UserError
 
@@ -30,17 +31,23 @@ def start_from(unet: UNet2DConditionModel, finished: UNet2DConditionModel) -> No
             field="diffusion.channels",
         )
     weights = {_outer_name(name) if grown else name: one for name, one in finished.state_dict().items()}
-    shapes = {name: one.shape for name, one in unet.state_dict().items()}
-    wrong = [name for name, one in weights.items() if shapes.get(name) != one.shape]
+    load_weights(unet, weights, partly=grown)
+    if grown:
+        _pass_through(unet)
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], *, partly: bool = False) -> None:
+    """Copy them; UserError when they are of another architecture. `partly`: tensors that they lack stay."""
+    there = {name: one.shape for name, one in weights.items()}
+    here = {name: one.shape for name, one in module.state_dict().items() if name in there or not partly}
+    wrong = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     if wrong:
         raise UserError(
-            f"The model to start from differs in {len(wrong)} tensors, {wrong[0]} first.",
+            f"The {type(module).__name__} to start from differs in {len(wrong)} tensors, {wrong[0]} first.",
             hint="Use the same [diffusion] section as its own config.toml.",
             field="diffusion.start_from",
         )
-    unet.load_state_dict(weights, strict=not grown)
-    if grown:
-        _pass_through(unet)
+    module.load_state_dict(weights, strict=not partly)
 
 
 def _outer_name(name: str) -> str:
@@ -60,7 +67,7 @@ def _pass_through(unet: UNet2DConditionModel) -> None:
         _spread(resnet.conv_shortcut, torch.ones(1, 1))
 
 
-def _spread(conv: nn.Conv2d, kernel: torch.Tensor) -> None:
+def _spread(conv: nn.Conv2d, kernel: Tensor) -> None:
     """Each output channel is `kernel` over the input channel of the same number."""
     nn.init.zeros_(conv.weight)
     nn.init.zeros_(conv.bias)

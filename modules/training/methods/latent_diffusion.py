@@ -21,7 +21,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from modules.core.errors import UserError
 from modules.core.files import write_atomic
-from modules.training import noise
+from modules.training import checkpoints, noise
 from modules.training.buckets import BucketDraws
 from modules.training.config import Config, Diffusion
 from modules.training.datasets.emoji_scenes import EmojiScenes
@@ -29,7 +29,7 @@ from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.source import Source
 from modules.training.export import make_scheduler, save_pipeline
 from modules.training.latent_cache import cached_latents, statistics
-from modules.training.methods.grow import start_from
+from modules.training.methods.grow import load_weights, start_from
 from modules.training.noise_plot import plot_schedule
 from modules.training.pictures import save_grid, to_pictures
 from modules.training.randomness import numpy_generator, place_seed, torch_generator
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 VALIDATION_TIMESTEPS = (200, 500, 800)
 CAPTIONS_PER_ITEM = 4  # that the tokenizer learns from
 LOUD_END_DB = -15.0
+TOKENIZER = "tokenizer.json"
 
 
 class LatentDiffusion:
@@ -52,11 +53,12 @@ class LatentDiffusion:
     def __init__(self, config: Config, data: PictureSet | Source) -> None:
         self.config = config
         settings, device, seed = config.diffusion, config.run.device, config.run.seed
+        folder = Path(config.run.folder).expanduser()
+        begin_with = _model_to_begin_with(settings, folder)
         self.source = EmojiScenes(data, config.data, seed) if isinstance(data, PictureSet) else data
         self.draws = BucketDraws(self.source.sizes, self.source.weights)
         self.vae = _load_autoencoder(Path(settings.autoencoder).expanduser()).to(device).eval()
         _check_sizes(self.draws.buckets, self.vae)
-        folder = Path(config.run.folder).expanduser()
         self.latents, latent_std = self._scaled_latents(folder / "latents")
         self.process = noise.make_process(settings, latent_std)
         _tell_end(self.process, latent_std)
@@ -66,11 +68,10 @@ class LatentDiffusion:
         self.unet = build_unet(settings, self.latents[0].shape[1], config.data.size // _pixels_per_latent(self.vae))
         self.unet.to(device, memory_format=torch.channels_last)
         self.text_encoder = build_text_encoder(settings, self.tokenizer).to(device)
-        if settings.start_from:
-            finished = Path(settings.start_from).expanduser()
-            start_from(self.unet, UNet2DConditionModel.from_pretrained(finished, subfolder="unet"))
-            text = CLIPTextModel.from_pretrained(finished, subfolder="text_encoder")
-            self.text_encoder.load_state_dict(text.state_dict())
+        if begin_with is not None:
+            start_from(self.unet, UNet2DConditionModel.from_pretrained(begin_with / "unet", local_files_only=True))
+            text = CLIPTextModel.from_pretrained(begin_with / "text_encoder", local_files_only=True)
+            load_weights(self.text_encoder, text.state_dict())
         if torch.device(device).type == "cpu":  # torch's fused attention is slow backwards on short sequences there
             self.unet.set_attn_processor(AttnProcessor())
         self.alpha, self.sigma = self.process.alpha.float().to(device), self.process.sigma.float().to(device)
@@ -173,11 +174,12 @@ class LatentDiffusion:
     def _kept_tokenizer(self, folder: Path) -> CLIPTokenizer:
         """Learned once per run: merges that occur equally often come in no fixed order."""
         started = self.config.diffusion.start_from
-        if started and not folder.is_dir():
-            shutil.copytree(Path(started).expanduser() / "tokenizer", folder)
-        if not (folder / "tokenizer.json").is_file():
-            train_tokenizer(self._every_caption(), self.config.diffusion.vocabulary).save_pretrained(folder)
-        return CLIPTokenizer.from_pretrained(folder)
+        if not (folder / TOKENIZER).is_file():
+            if started:
+                shutil.copytree(Path(started).expanduser() / "tokenizer", folder, dirs_exist_ok=True)
+            else:
+                train_tokenizer(self._every_caption(), self.config.diffusion.vocabulary).save_pretrained(folder)
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
     def _every_caption(self) -> list[str]:
         generator = numpy_generator(self.config.run.seed, "tokenizer")
@@ -185,15 +187,31 @@ class LatentDiffusion:
         return [self.source.caption(item, generator) for item in items]
 
 
+def _model_to_begin_with(settings: Diffusion, folder: Path) -> Path | None:
+    """None also where a state of the run brings the weights: the finished model is no longer needed then."""
+    if not settings.start_from or checkpoints.load_latest(folder) is not None:
+        return None
+    finished = Path(settings.start_from).expanduser()
+    needed = ("unet/config.json", "text_encoder/config.json", f"tokenizer/{TOKENIZER}")
+    missing = [name for name in needed if not (finished / name).is_file()]
+    if missing:
+        raise UserError(
+            f"The folder of diffusion.start_from holds no finished model: it has no {missing[0]}.",
+            hint="Name the result folder of a finished second stage.",
+            field="diffusion.start_from",
+        )
+    return finished
+
+
 def _load_autoencoder(folder: Path) -> AutoencoderKL:
     kind = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
     if kind != "AutoencoderKL":
         raise UserError(
-            f"{folder} holds a {kind}; Stable Diffusion's classes paint with an AutoencoderKL only.",
+            f"{folder.name} holds a {kind}; Stable Diffusion's classes paint with an AutoencoderKL only.",
             hint='Train stage 1 with autoencoder.kind "kl".',
             field="diffusion.autoencoder",
         )
-    return AutoencoderKL.from_pretrained(folder)
+    return AutoencoderKL.from_pretrained(folder, local_files_only=True)
 
 
 def _tell_end(process: noise.NoiseProcess, latent_std: float) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from modules.core.errors import UserError
+from modules.training import checkpoints
 from modules.training.config import Config, Prediction
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.folder import PictureFolder
@@ -134,19 +136,54 @@ def test_conditions_are_dropped_at_the_stated_rate(diffusion_config: Config, pic
     assert abs(rate - 0.1) < 0.02, rate
 
 
-def test_a_run_goes_on_from_a_finished_model(diffusion_config: Config, pictures: PictureSet, tmp_path: Path) -> None:
+@pytest.fixture
+def again(diffusion_config: Config, pictures: PictureSet, tmp_path: Path) -> Config:
+    """Begins with the finished model in tmp_path / "first"."""
+    LatentDiffusion(diffusion_config, pictures).finish(tmp_path / "first")
+    config = changed(diffusion_config, "run", folder=str(tmp_path / "again"), seed=2, steps=2)
+    return changed(config, "diffusion", start_from=str(tmp_path / "first"))
+
+
+def test_a_run_goes_on_from_a_finished_model(diffusion_config: Config, pictures: PictureSet, again: Config) -> None:
     first = LatentDiffusion(diffusion_config, pictures)
-    first.finish(tmp_path / "first")
-    again = dataclasses.replace(
-        diffusion_config,
-        run=dataclasses.replace(diffusion_config.run, folder=str(tmp_path / "again"), seed=2),
-        diffusion=dataclasses.replace(diffusion_config.diffusion, start_from=str(tmp_path / "first")),
-    )
     second = LatentDiffusion(again, pictures)
     for name, module in first.modules.items():
         for key, one in module.state_dict().items():
             torch.testing.assert_close(second.modules[name].state_dict()[key], one, rtol=1e-3, atol=1e-4)
     assert second.tokenizer.get_vocab() == first.tokenizer.get_vocab()
+
+
+def test_a_state_needs_no_model_to_begin_with_and_keeps_its_tokenizer(
+    again: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    words = LatentDiffusion(again, pictures).tokenizer.get_vocab()
+    train(again, LatentDiffusion(again, pictures))
+    shutil.rmtree(tmp_path / "first")
+    method = LatentDiffusion(changed(again, "run", steps=3), pictures)
+    assert method.tokenizer.get_vocab() == words
+    (state,) = checkpoints.found(tmp_path / "again")
+    (state / "state.json").write_text("{")
+    with pytest.raises(UserError, match="start_from"):  # the only state is damaged: it would begin with nothing
+        LatentDiffusion(again, pictures)
+
+
+def test_a_folder_without_a_finished_model_is_told_before_anything_is_encoded(
+    diffusion_config: Config, pictures: PictureSet, tmp_path: Path
+) -> None:
+    config = changed(diffusion_config, "diffusion", start_from=str(tmp_path))
+    with pytest.raises(UserError, match=r"unet/config\.json") as told:
+        LatentDiffusion(config, pictures)
+    assert told.value.field == "diffusion.start_from"
+    assert not (tmp_path / "run" / "latents").exists()
+
+
+@pytest.mark.parametrize("change", [{"text_layers": 2}, {"text_width": 16}, {"pooled_text": True}])
+def test_a_finished_model_of_another_architecture_is_refused(
+    again: Config, pictures: PictureSet, change: dict[str, Any]
+) -> None:
+    with pytest.raises(UserError, match="differs in") as told:
+        LatentDiffusion(changed(again, "diffusion", **change), pictures)
+    assert told.value.field == "diffusion.start_from"
 
 
 def test_scaling_factor_is_measured_where_the_autoencoder_says_none(
