@@ -18,6 +18,10 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Prediction = Literal["v_prediction", "epsilon", "flow_prediction"]
 Schedule = Literal["scaled_linear", "cosine", "snr_adapted"]
 
+OF_SHARES = ("popular_share", "plain_share", "variants_share")
+OF_SCENES = (*OF_SHARES, "focus", "colours", "rare_colours", "blends", "placed", "pairs")  # settings in Data
+OF_FOLDERS = ("crops", "size_words", "bucket_step", "bucket_ratio")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -78,7 +82,9 @@ class Data:
     folder: str
     kind: Literal["fluent_emoji", "folder"] = "fluent_emoji"
     size: int = 128
-    flips: bool = False  # mirrored pictures too, where neither label nor caption tells left from right or of writing
+    flips: bool = (
+        False  # stage 2: mirrored pictures too, where neither label nor caption tells left from right or of writing
+    )
     popular_share: float = 0.9
     focus: tuple[str, ...] = ()  # labels to count as the popular ones when drawing; empty: those marked in the set
     plain_share: float = 0.5
@@ -266,6 +272,9 @@ def _check_autoencoder(config: Config) -> None:
     auto = config.autoencoder
     if config.data.kind == "folder":
         raise UserError("The autoencoder learns from the emoji set only.", field="data.kind")
+    _refuse_idle(
+        config.data, (*OF_SCENES, "flips"), 'method "autoencoder": it sees crops of all, half of them mirrored'
+    )
     factor = 2 ** (len(auto.channels) - 1)
     if auto.crop % factor or auto.crop > config.data.size:
         raise UserError(
@@ -281,8 +290,7 @@ def _check_autoencoder(config: Config) -> None:
         "autoencoder.codebook.revive_below": auto.codebook.revive_below,
     }
     for name, value in shares.items():
-        if not 0 <= value <= 1:
-            raise UserError(f"{name} is {value}.", hint="Use a number from 0 to 1.", field=name)
+        _check_range(name, value, 0, 1)
     weights = (auto.l1_weight, auto.l2_weight, auto.edge_weight, auto.colour_weight, auto.perceptual_weight)
     if min(weights) < 0 or max(weights) == 0:
         raise UserError(
@@ -319,6 +327,13 @@ def _check_adversarial(auto: Autoencoder) -> None:
 def _check_diffusion(config: Config) -> None:
     diffusion = config.diffusion
     _check_schedule(diffusion)
+    _check_range("diffusion.condition_dropout", diffusion.condition_dropout, 0, 1)
+    if diffusion.text_heads < 1 or diffusion.text_width % diffusion.text_heads:
+        raise UserError(
+            f"diffusion.text_width {diffusion.text_width} cannot be parted into {diffusion.text_heads} heads.",
+            hint="Use a multiple of diffusion.text_heads.",
+            field="diffusion.text_width",
+        )
     if len(diffusion.attention) != len(diffusion.channels):
         raise UserError("diffusion.attention needs one value per level of channels.", field="diffusion.attention")
     if any(width % diffusion.norm_groups for width in diffusion.channels):
@@ -361,22 +376,30 @@ def _check_schedule(diffusion: Diffusion) -> None:
 
 def _check_data(data: Data) -> None:
     folder = data.kind == "folder"
-    usual = Data(folder=data.folder)
-    idle = ("crops", "size_words", "bucket_step", "bucket_ratio") if not folder else ("variants_share", "focus")
-    for name in idle:
-        if getattr(data, name) != getattr(usual, name):
-            raise UserError(f"data.{name} does nothing with data.kind {data.kind!r}.", field=f"data.{name}")
-    for name, low, high in (("variants_share", 0, 0.99), ("bucket_ratio", 1, 8), ("crops", 1, 100)):
-        if not low <= getattr(data, name) <= high:
-            raise UserError(
-                f"data.{name} is {getattr(data, name)}.", hint=f"Use {low} to {high}.", field=f"data.{name}"
-            )
+    _refuse_idle(data, OF_SCENES if folder else OF_FOLDERS, f"data.kind {data.kind!r}")
+    ranges = {**dict.fromkeys(OF_SCENES, (0, 10**6)), **dict.fromkeys(OF_SHARES, (0, 1))}
+    ranges |= {"variants_share": (0, 0.99), "bucket_ratio": (1, 8), "crops": (1, 100)}
+    del ranges["focus"]
+    for name, (low, high) in ranges.items():
+        _check_range(f"data.{name}", getattr(data, name), low, high)
     if folder and (data.bucket_step < 8 or data.size % data.bucket_step):
         raise UserError(
             f"data.size {data.size} is not a multiple of data.bucket_step {data.bucket_step}.",
             hint="Use a bucket_step of at least 8 that divides the size.",
             field="data.bucket_step",
         )
+
+
+def _refuse_idle(data: Data, names: Sequence[str], cause: str) -> None:
+    usual = Data(folder=data.folder)
+    for name in names:
+        if getattr(data, name) != getattr(usual, name):
+            raise UserError(f"data.{name} does nothing with {cause}.", hint="Leave it out.", field=f"data.{name}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UserError(f"{name} is {value}.", hint=f"Use a number from {low} to {high}.", field=name)
 
 
 def _set(tree: dict[str, Any], override: str) -> None:

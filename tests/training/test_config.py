@@ -41,6 +41,8 @@ def test_recipes_are_valid_and_survive_saving(path: Path, tmp_path: Path) -> Non
         ("autoencoder={crop=16, adversarial={weight=0.5}}", "discriminator"),
         ("autoencoder.adversarial={weight=0.5, penalty_every=0}", "penalty_every"),
         ("autoencoder.adversarial.weight=-1", "adversarial.weight"),
+        ("data.flips=true", "data.flips does nothing"),
+        ("data.pairs=5", "data.pairs does nothing"),
     ],
 )
 def test_mistakes_are_named(change: str, word: str, tmp_path: Path) -> None:
@@ -72,7 +74,19 @@ autoencoder = "z"
         (["diffusion.beta_end=0.0001"], "beta_start"),
         (["data.crops=3"], "data.crops"),
         (["data.size_words=true"], "data.size_words"),
-        (["data.kind=folder", "data.variants_share=0.1"], "variants_share"),
+        *(
+            (["data.kind=folder", f"data.{setting}"], f"data.{setting.split('=')[0]} does nothing")
+            for setting in (
+                *("variants_share=0.1", "popular_share=0.5", "plain_share=0.7", 'focus=["cat"]'),
+                *("colours=3", "rare_colours=0", "blends=3", "placed=3", "pairs=3"),
+            )
+        ),
+        (["data.popular_share=1.1"], "popular_share"),
+        (["data.plain_share=-0.1"], "plain_share"),
+        (["data.pairs=-1"], "pairs"),
+        (["diffusion.condition_dropout=1.5"], "condition_dropout"),
+        (["diffusion.text_heads=5"], "heads"),
+        (["diffusion.text_heads=0"], "heads"),
         (["data.kind=folder", "data.size=100"], "bucket_step"),
         (["data.kind=folder", "data.bucket_ratio=0.5"], "bucket_ratio"),
         (["data.variants_share=1"], "variants_share"),

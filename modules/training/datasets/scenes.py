@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -63,10 +66,11 @@ def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
     """
     if data.variants_share and not any(subject.variant_of for subject in pictures.subjects):
         raise UserError(
-            f"data.variants_share is {data.variants_share}, but the set in {data.folder} has no variants.",
+            f"data.variants_share is {data.variants_share}, but the set in {Path(data.folder).name} has no variants.",
             hint="Build it with: python -m modules.training.datasets.fluent_emoji --variants",
             field="data.variants_share",
         )
+    _check_focus(data.focus, [one.label for one in pictures.subjects if not one.variant_of])
     generator = numpy_generator(seed, "scenes")
     colours = [name for name in COLOURS if name != PLAIN]
     shown = [index for index, one in enumerate(pictures.subjects) if data.variants_share or not one.variant_of]
@@ -89,6 +93,17 @@ def make_scenes(pictures: PictureSet, data: Data, seed: int) -> list[Scene]:
     if data.flips:
         scenes += [replace(scene, mirrored=True) for scene in scenes if _may_mirror(scene, pictures)]
     return scenes
+
+
+def _check_focus(focus: Sequence[str], labels: Sequence[str]) -> None:
+    unknown = [label for label in focus if label not in labels]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], labels, n=3, cutoff=0.5)
+        raise UserError(
+            f"data.focus names {unknown[0]!r}, which is no label of the set ({len(unknown)} of {len(focus)} are not).",
+            hint=f"Did you mean {' or '.join(map(repr, close))}?" if close else "The labels are in subjects.json.",
+            field="data.focus",
+        )
 
 
 def _may_mirror(scene: Scene, pictures: PictureSet) -> bool:

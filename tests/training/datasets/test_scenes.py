@@ -47,6 +47,12 @@ def test_draws_follow_the_stated_shares(pictures: PictureSet) -> None:
     assert chances[plain].sum() == pytest.approx(0.5)
 
 
+def test_a_misspelt_focus_is_told_with_the_label_that_was_meant(pictures: PictureSet) -> None:
+    with pytest.raises(UserError, match=r"'red cirkle'.*1 of 2.*'red circle'") as told:
+        make_scenes(pictures, replace(DATA, focus=("blue square", "red cirkle")), 1)
+    assert told.value.field == "data.focus"
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_placed_subject_is_where_the_caption_says(place: str, pictures: PictureSet) -> None:
     scene = Scene((0,), place=place)
