@@ -42,45 +42,59 @@ def checked(request: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
 
 def make_train_handler(paths: Paths) -> Handler:
     def train(job: Job, control: Control, report: Report) -> dict[str, Any]:
-        from modules.training.run import run_training  # which imports torch
+        from modules.training.run import reached, run_training  # which imports torch
 
         began = time.monotonic()
         report(Progress(fraction=0, stage="prepare"))
         kept = parse_config(checked(job.request, paths)["config"])  # anew: a link may lead elsewhere by now
         config = _map_paths(kept, lambda field, name: str(paths.data / name))
-        teller = _Teller(config, report)
+        teller = _Teller(config, report, *reached(config.run))
         for path in sorted((Path(config.run.folder) / "samples").glob("step-*.png")):
             teller.sample(0, path)  # of the job that this one continues
-        run_training(config, stopping=lambda: control.stopping, on_metrics=teller.measured, on_sample=teller.sample)
+        run_training(
+            config,
+            stopping=lambda: control.stopping,
+            on_metrics=teller.measured,
+            on_sample=teller.sample,
+            on_wait=teller.waits,
+        )
+        step, metrics = reached(config.run)
         return {
             "folder": kept.run.folder,
-            "step": teller.step,
-            "metrics": teller.metrics,
+            "step": step,
+            "metrics": metrics,
             "seconds": time.monotonic() - began,
-            "interrupted": control.stopping and teller.step < config.run.steps,
+            "interrupted": control.stopping and step < config.run.steps,
         }
 
     return train
 
 
 class _Teller:
-    """Turns what the loop tells into events of the queue."""
+    """Turns what the loop tells into events of the queue, from the step that the run has reached already."""
 
-    def __init__(self, config: Config, report: Report) -> None:
+    def __init__(self, config: Config, report: Report, step: int, metrics: Mapping[str, float]) -> None:
         self.steps, self.seed, self._report = config.run.steps, config.run.seed, report
-        self.step = 0
-        self.metrics: dict[str, float] = {}
+        self.step, self.metrics = step, dict(metrics)
 
     def measured(self, step: int, row: Mapping[str, float]) -> None:
         self.step = step
         self.metrics |= {name: value for name, value in row.items() if math.isfinite(value)}
-        rate = self.metrics.get("steps_per_s")
+        self._tell("train", "")
+
+    def waits(self, why: str) -> None:
+        """`why` is empty when the wait is over."""
+        self._tell("wait" if why else "train", why)
+
+    def _tell(self, stage: str, text: str) -> None:
+        rate = self.metrics.get("steps_per_s") if stage == "train" else None
         told = Progress(
-            fraction=step / self.steps,
-            stage="train",
-            step=step,
+            fraction=min(1, self.step / self.steps),
+            stage=stage,
+            step=self.step,
             steps=self.steps,
-            eta_s=(self.steps - step) / rate if rate else None,
+            eta_s=(self.steps - self.step) / rate if rate else None,
+            text=text,
             metrics=dict(self.metrics),
         )
         self._report(told)

@@ -12,7 +12,8 @@ from typing import Union
 class Progress:
     """`fraction` of the whole job, 0 to 1. `image` and `batch` count from 0: the batch at work and its first picture.
 
-    `stage`: load, encode, denoise, decode, save; of a training job prepare, train, with its last `metrics` by name.
+    `stage`: load, encode, denoise, decode, save; of a training job prepare, train, wait (`text` says for what), with
+    its last `metrics` by name.
     """
 
     fraction: float

@@ -80,6 +80,10 @@ def found(folder: Path) -> list[Path]:
     return sorted(one for one in (folder / "states").glob("step-*") if one.is_dir() and not one.suffix)
 
 
+def step_of(state: Path) -> int:
+    return int(state.name.removeprefix("step-"))
+
+
 def load_latest(folder: Path) -> State | None:
     """The newest state that is as it was saved; damaged ones are set aside as step-N.damaged, with a warning."""
     for path in reversed(found(folder)):

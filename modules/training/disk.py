@@ -12,24 +12,37 @@ from safetensors import SafetensorError
 
 from modules.core.errors import EaselError
 
+OnWait = Callable[[str], None]
+
 log = logging.getLogger(__name__)
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 POLL_S = 1.0  # between two questions whether to stop
 POLLS = 30  # between two tries
+MESSAGE = "The disk is full; the run waits for room. Free some space, or stop the run."
 
 T = TypeVar("T")
 
 
-def when_there_is_room(write: Callable[[], T], stopping: Callable[[], bool]) -> T:
-    """What `write` returns; while the disk is full it is tried again, until `stopping` says so (EaselError)."""
+def when_there_is_room(write: Callable[[], T], stopping: Callable[[], bool], on_wait: OnWait | None = None) -> T:
+    """What `write` returns; while the disk is full it is tried again, until `stopping` says so (EaselError).
+
+    `on_wait` gets the reason before each wait, and "" when it is over.
+    """
+    waited = False
     while True:
         try:
-            return write()
+            result = write()
+            if waited and on_wait is not None:
+                on_wait("")
+            return result
         except (OSError, SafetensorError) as error:
             if not _is_full(error):
                 raise
-            log.warning("The disk is full; the run waits for room. Free some space, or stop the run. (%s)", error)
+            log.warning("%s (%s)", MESSAGE, error)
+            waited = True
+            if on_wait is not None:
+                on_wait(MESSAGE)
             if any(_stop_after_a_while(stopping) for _ in range(POLLS)):
                 raise EaselError(
                     "The run was stopped while the disk was full.",

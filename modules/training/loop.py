@@ -8,13 +8,14 @@ from pathlib import Path
 
 from modules.training import checkpoints
 from modules.training.config import Config
+from modules.training.disk import OnWait
 from modules.training.divergence import Divergence
 from modules.training.method import Method
-from modules.training.outputs import OnMetrics, OnSample, Outputs
+from modules.training.outputs import OnMetrics, OnSample, Outputs, Watchers
 from modules.training.processes import agreed, make_accelerator, parts_of
 from modules.training.team import Team
 
-__all__ = ["Method", "OnMetrics", "OnSample", "train"]
+__all__ = ["Method", "OnMetrics", "OnSample", "OnWait", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,13 @@ def train(
     stopping: Callable[[], bool] = lambda: False,
     on_metrics: OnMetrics | None = None,
     on_sample: OnSample | None = None,
+    on_wait: OnWait | None = None,
 ) -> Path:
     """Train up to run.steps, from the folder's last state if it has one. Returns the result's folder.
 
     `stopping` is asked after every step; when it says so, the state is saved and the run ends.
-    `on_sample` gets the step and the picture of each grid of samples. Both `on_...` are told in the first process only.
+    `on_sample` gets the step and the picture of each grid of samples, `on_wait` why a run waits and "" when it goes on.
+    All `on_...` are told in the first process only.
 
     A run stopped or killed anywhere and started again ends with the same bits as one that was not, on one device.
     """
@@ -40,7 +43,8 @@ def train(
     with accelerator.main_process_first():  # which sets a damaged state aside
         start = team.restore(checkpoints.load_latest(folder))
     first = accelerator.is_main_process
-    outputs = Outputs(config, method, team, start, stopping, on_metrics, on_sample) if first else None
+    watchers = Watchers(stopping, on_metrics, on_sample, on_wait)
+    outputs = Outputs(config, method, team, start, watchers) if first else None
     if start:
         log.info("Continuing at step %d", start)
     try:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from modules.core.files import write_atomic
 from modules.training import checkpoints
 from modules.training.config import Config, dump_config
-from modules.training.disk import when_there_is_room
+from modules.training.disk import OnWait, when_there_is_room
 from modules.training.method import Method
 from modules.training.metrics import Metrics
 from modules.training.team import Team
@@ -20,22 +21,22 @@ OnSample = Callable[[int, Path], None]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Watchers:
+    """Who looks on. `stopping` is also asked while the run waits."""
+
+    stopping: Callable[[], bool]
+    on_metrics: OnMetrics | None
+    on_sample: OnSample | None
+    on_wait: OnWait | None
+
+
 class Outputs:
     """Looks after each step for what is due. A full disk makes it wait for room."""
 
-    def __init__(
-        self,
-        config: Config,
-        method: Method,
-        team: Team,
-        start: int,
-        stopping: Callable[[], bool],
-        on_metrics: OnMetrics | None,
-        on_sample: OnSample | None,
-    ) -> None:
+    def __init__(self, config: Config, method: Method, team: Team, start: int, watchers: Watchers) -> None:
         self._run, self._method, self._team = config.run, method, team
-        self._on_metrics, self._on_sample = on_metrics, on_sample
-        self._folder, self._stopping = Path(config.run.folder).expanduser(), stopping
+        self._folder, self._watchers = Path(config.run.folder).expanduser(), watchers
         self._write(lambda: write_atomic(self._folder / "config.toml", dump_config(config)))
         self._metrics = self._write(lambda: Metrics(self._folder, start))
         self._began, self._logged, self._unsaved = time.monotonic(), start, False
@@ -66,8 +67,8 @@ class Outputs:
 
     def _note(self, done: int, row: Mapping[str, float]) -> None:
         self._write(lambda: self._metrics.note(done, row))
-        if self._on_metrics is not None:
-            self._on_metrics(done, row)
+        if self._watchers.on_metrics is not None:
+            self._watchers.on_metrics(done, row)
 
     def _save(self, done: int) -> None:
         state = self._team.state(done)
@@ -82,8 +83,8 @@ class Outputs:
         path.parent.mkdir(exist_ok=True)
         with self._team.evaluating():
             self._write(lambda: self._method.sample(path))
-        if self._on_sample is not None:
-            self._on_sample(done, path)
+        if self._watchers.on_sample is not None:
+            self._watchers.on_sample(done, path)
 
     def _write(self, write: Callable[[], T]) -> T:
-        return when_there_is_room(write, self._stopping)
+        return when_there_is_room(write, self._watchers.stopping, self._watchers.on_wait)

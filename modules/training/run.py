@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 
 from modules.core.errors import UserError
-from modules.training.config import Config
+from modules.training import checkpoints
+from modules.training.config import Config, Run
 from modules.training.datasets import fluent_emoji
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.folder import PictureFolder
-from modules.training.loop import Method, OnMetrics, OnSample, train
+from modules.training.loop import Method, OnMetrics, OnSample, OnWait, train
+from modules.training.metrics import read_rows
 from modules.training.processes import make_accelerator, placed
 
 
@@ -22,6 +24,7 @@ def run_training(
     stopping: Callable[[], bool] = lambda: False,
     on_metrics: OnMetrics | None = None,
     on_sample: OnSample | None = None,
+    on_wait: OnWait | None = None,
 ) -> Path:
     """Train, or continue what was begun in run.folder. Returns the result's folder.
 
@@ -34,11 +37,23 @@ def run_training(
         config = placed(config, accelerator)
         with accelerator.main_process_first():  # which makes the caches that the others read
             method = make_method(config)
-        result = train(config, method, stopping=stopping, on_metrics=on_metrics, on_sample=on_sample)
+        result = train(config, method, stopping=stopping, on_metrics=on_metrics, on_sample=on_sample, on_wait=on_wait)
         accelerator.end_training()
         return result
     finally:
         torch.set_num_threads(before)
+
+
+def reached(run: Run) -> tuple[int, dict[str, float]]:
+    """The step of the newest state, 0 if there is none, and by name the last finite numbers noted up to it."""
+    folder = Path(run.folder).expanduser()
+    states = checkpoints.found(folder)
+    step = checkpoints.step_of(states[-1]) if states else 0
+    numbers: dict[str, float] = {}
+    for row in read_rows(folder / "metrics.jsonl"):
+        if row["step"] <= step:
+            numbers |= {name: value for name, value in row.items() if value is not None}
+    return step, {name: value for name, value in numbers.items() if name not in ("step", "time")}
 
 
 def make_method(config: Config) -> Method:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
 from modules.jobs.train import checked, make_train_handler
 from modules.processing.progress import Control, Event, Picture, Progress, Report
-from modules.training import checkpoints
+from modules.training import checkpoints, disk
 from modules.training.config import parse_config
 from modules.training.datasets.fluent_emoji import Subject
 from modules.training.run import run_training
@@ -146,6 +147,37 @@ def test_a_training_tells_its_steps_its_loss_and_its_samples(make: Callable[[], 
     assert done.result is not None
     assert (done.result["folder"], done.result["step"]) == (FOLDER, STEPS)
     assert (paths.data / FOLDER / "result" / "config.json").is_file()
+
+
+def test_a_full_disk_is_told_until_there_is_room(
+    make: Callable[[], Bench], paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, whole, left = make(), checkpoints.save_file, [OSError(errno.ENOSPC, "full")]
+
+    def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        if "step-0000004" in str(path) and left:
+            raise left.pop()
+        whole(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", save)
+    monkeypatch.setattr(disk, "POLL_S", 0.0)
+    job = bench.queue.submit("train", checked({"config": TREE}, paths))
+    watched = bench.queue.subscribe(job.id)
+    assert bench.ended(job.id).state is JobState.done
+    told = [event.value for event in watched if isinstance(event.value, Progress) and event.value.step == 4]
+    assert [(one.stage, one.text) for one in told[:3]] == [("train", ""), ("wait", disk.MESSAGE), ("train", "")]
+
+
+def test_a_finished_training_asked_again_tells_what_it_reached(make: Callable[[], Bench], paths: Paths) -> None:
+    bench = make()
+    results = []
+    for _ in range(2):
+        done = bench.ended(bench.queue.submit("train", checked({"config": TREE}, paths)).id)
+        assert done.result is not None
+        results.append({name: value for name, value in done.result.items() if name != "seconds"})
+    assert results[0] == results[1]
+    assert results[1]["step"] == STEPS
+    assert {"loss", "val/psnr"} <= set(results[1]["metrics"])
 
 
 @pytest.mark.parametrize(("wish", "state"), [("interrupt", "interrupted"), ("cancel", "cancelled")])

@@ -38,9 +38,13 @@ def failing(error: Exception, times: int) -> Callable[[], str]:
 
 @pytest.mark.parametrize("error", [FULL, FULL_IN_RUST])
 def test_full_disk_is_a_pause_with_a_message(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
     with caplog.at_level(logging.WARNING):
-        assert disk.when_there_is_room(failing(error, 3), lambda: False) == "written"
+        assert disk.when_there_is_room(failing(error, 3), lambda: False, told.append) == "written"
     assert caplog.text.count("The disk is full") == 3
+    assert told == [disk.MESSAGE] * 3 + [""]
+    disk.when_there_is_room(failing(error, 0), lambda: False, told.append)
+    assert len(told) == 4, "nothing was waited for"
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "no"), SafetensorError("header too large"), ValueError("x")])

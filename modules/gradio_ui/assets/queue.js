@@ -27,6 +27,7 @@ onUiLoaded(() => {
         const metrics = Object.entries(progress?.step ? progress.metrics : job.training.metrics);
         return [
             job.state === "running" && !step ? t("job.stage.prepare") : "",
+            progress?.stage === "wait" ? t("job.stage.wait") : "",
             step ? t("job.step", {step, steps: job.training.steps}) : "",
             ...metrics.filter(([name]) => name === "loss" || name.startsWith("val/")).map(([name, value]) => `${name.replace("val/", "")} ${Number(value.toPrecision(4))}`),
         ].filter(Boolean);
