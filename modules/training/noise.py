@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from modules.core.errors import UserError
+from modules.processing.schedules.table import cosine_betas, rescale_zero_snr
 from modules.training.config import Diffusion, Prediction
 
 TIMESTEPS = 1000
@@ -46,11 +47,11 @@ def make_process(settings: Diffusion, latent_std: float = 1.0) -> NoiseProcess:
     if settings.schedule == "snr_adapted":
         beta_end = solve_beta_end(settings.beta_start, settings.terminal_snr_db, latent_std)
     if settings.schedule == "cosine":
-        abar = cosine_alphas_cumprod()
+        abar = (1 - cosine_betas(TIMESTEPS)).cumprod(0)
     else:
         abar = alphas_cumprod(settings.beta_start, beta_end)
     if settings.zero_terminal_snr:
-        abar = rescale_zero_terminal_snr(abar)
+        abar = rescale_zero_snr(abar)
     return NoiseProcess(settings.prediction, abar.sqrt(), (1 - abar).sqrt(), beta_end)
 
 
@@ -58,19 +59,6 @@ def alphas_cumprod(beta_start: float, beta_end: float) -> Tensor:
     """abar_t of the scaled-linear schedule (linear in the root of beta, arXiv:2112.10752), float64 [1000]."""
     betas = torch.linspace(beta_start**0.5, beta_end**0.5, TIMESTEPS, dtype=torch.float64) ** 2
     return (1 - betas).cumprod(0)
-
-
-def cosine_alphas_cumprod() -> Tensor:
-    """abar_t of arXiv:2102.09672, eq. 17, betas at most 0.999; "squaredcos_cap_v2" elsewhere. float64 [1000]."""
-    share = torch.arange(TIMESTEPS + 1, dtype=torch.float64) / TIMESTEPS
-    curve = torch.cos((share + 0.008) / 1.008 * math.pi / 2) ** 2
-    return (1 - (1 - curve[1:] / curve[:-1]).clamp(max=0.999)).cumprod(0)
-
-
-def rescale_zero_terminal_snr(abar: Tensor) -> Tensor:
-    """Shift and scale the root so that the last step is pure noise and the first stays (arXiv:2305.08891, alg. 1)."""
-    root = abar.sqrt()
-    return ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
 
 
 def solve_beta_end(beta_start: float, target_db: float, latent_std: float = 1.0) -> float:

@@ -7,6 +7,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
 from modules.core.errors import UserError
+from modules.processing.schedules.table import rescale_zero_snr
 from modules.training import noise
 from modules.training.config import Diffusion, Prediction
 
@@ -22,8 +23,9 @@ def test_schedule_is_that_of_diffusers_and_ends_where_it_says() -> None:
 
 def test_cosine_schedule_is_that_of_diffusers() -> None:
     theirs = DDPMScheduler(beta_schedule="squaredcos_cap_v2").alphas_cumprod
-    torch.testing.assert_close(noise.cosine_alphas_cumprod().float(), theirs, rtol=1e-3, atol=1e-6)
-    assert float(noise.cosine_alphas_cumprod()[499]) == pytest.approx(0.494, abs=2e-3), "half the signal half way"
+    ours = noise.make_process(Diffusion(schedule="cosine")).alpha.square()
+    torch.testing.assert_close(ours.float(), theirs, rtol=1e-3, atol=1e-6)
+    assert float(ours[499]) == pytest.approx(0.494, abs=2e-3), "half the signal half way"
 
 
 @pytest.mark.parametrize("latent_std", [1.0, 0.25, 1.7])
@@ -46,7 +48,7 @@ def test_target_that_no_schedule_reaches_is_refused() -> None:
 
 def test_zero_terminal_snr_is_that_of_diffusers_and_keeps_the_first_step() -> None:
     plain = noise.alphas_cumprod(0.00085, 0.012)
-    ours = noise.rescale_zero_terminal_snr(plain)
+    ours = rescale_zero_snr(plain)
     theirs = DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", rescale_betas_zero_snr=True
     ).alphas_cumprod

@@ -19,13 +19,13 @@ from modules.processing.models.catalog import ModelFile
 from modules.processing.models.convert import NameMap, Source, clip_map, ignorable, open_clip_map, unet_map, vae_map
 from modules.processing.models.families import Family, TextEncoderRecipe, families
 from modules.processing.models.weights import Weights, fill, read_config
+from modules.processing.schedules.table import LAST_ALPHA, cosine_betas, rescale_zero_snr
 
 if TYPE_CHECKING:
     from modules.prompting.clip_tokenizer import ClipTokenizer
 
 log = logging.getLogger(__name__)
 EOS = 49407
-LAST_ALPHA = 4.8973451890853435e-08  # stands for 0 in zero-SNR schedules, so that the largest sigma is finite
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}  # diffusers before 0.15
 
 
@@ -293,7 +293,7 @@ def _guess_prediction(family: Family, variant: str, unet: Any, place: _Place) ->
 
 
 def alphas_cumprod(config: Any, *, zero_snr: bool) -> torch.Tensor:
-    """[T] float64. `zero_snr` rescales as Lin et al. 2023, arXiv:2305.08891, algorithm 1."""
+    """[T] float64, above 0."""
     steps, first, last = int(config["num_train_timesteps"]), float(config["beta_start"]), float(config["beta_end"])
     if config.get("use_flow_sigmas"):  # rectified flow: sigma = t / (1 - t) once scaled to a signal of 1
         time = torch.arange(steps, dtype=torch.float64) / steps
@@ -303,15 +303,9 @@ def alphas_cumprod(config: Any, *, zero_snr: bool) -> torch.Tensor:
         betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
     elif config["beta_schedule"] == "linear":
         betas = torch.linspace(first, last, steps, dtype=torch.float64)
-    elif config["beta_schedule"] == "squaredcos_cap_v2":  # arXiv:2102.09672, eq. 17
-        share = torch.arange(steps + 1, dtype=torch.float64) / steps
-        curve = torch.cos((share + 0.008) / 1.008 * torch.pi / 2) ** 2
-        betas = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
+    elif config["beta_schedule"] == "squaredcos_cap_v2":
+        betas = cosine_betas(steps)
     else:
         raise ModelError(f"The noise schedule {config['beta_schedule']!r} is not known.")
     product = torch.cumprod(1 - betas, dim=0)
-    if not zero_snr:
-        return product
-    root = product.sqrt()
-    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    return root.square().clamp(min=LAST_ALPHA)
+    return rescale_zero_snr(product).clamp(min=LAST_ALPHA) if zero_snr else product

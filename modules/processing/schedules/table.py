@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from modules.core.lazy import lazy_import
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 else:
     torch = lazy_import("torch")
 
-LAST_ALPHA = 4.8973451890853435e-08  # keeps sigma finite where the signal is gone
+LAST_ALPHA = 4.8973451890853435e-08  # stands for 0 at the end of zero-SNR schedules, so that sigma is finite
 
 
 class SigmaTable:
@@ -20,7 +21,7 @@ class SigmaTable:
     def __init__(self, alphas_cumprod: torch.Tensor, *, zero_snr: bool = False) -> None:
         alphas = alphas_cumprod.double().cpu()
         if zero_snr:
-            alphas = rescale_zero_snr(alphas)
+            alphas = rescale_zero_snr(alphas).clamp(min=LAST_ALPHA)
         self.sigmas = ((1 - alphas) / alphas).sqrt().float()
         self.log_sigmas = self.sigmas.log()
 
@@ -48,10 +49,14 @@ class SigmaTable:
         return ((1 - share) * self.log_sigmas[low] + share * self.log_sigmas[high]).exp()
 
 
+def cosine_betas(steps: int) -> torch.Tensor:
+    """[steps] float64 of arXiv:2102.09672, eq. 17, at most 0.999; "squaredcos_cap_v2" elsewhere."""
+    share = torch.arange(steps + 1, dtype=torch.float64) / steps
+    curve = torch.cos((share + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
+
+
 def rescale_zero_snr(alphas_cumprod: torch.Tensor) -> torch.Tensor:
-    """Shift and scale sqrt(alphas_cumprod) so that the last step is pure noise (arXiv:2305.08891, Algorithm 1)."""
+    """Shift and scale the root so that the last step is pure noise and the first stays (arXiv:2305.08891, alg. 1)."""
     root = alphas_cumprod.sqrt()
-    first, last = root[0].clone(), root[-1].clone()
-    alphas = ((root - last) * first / (first - last)) ** 2
-    alphas[-1] = LAST_ALPHA
-    return alphas
+    return ((root - root[-1]) * root[0] / (root[0] - root[-1])).square()
