@@ -65,7 +65,7 @@ def load(folder: Path, size: int) -> PictureSet:
     """The built set; pictures are mapped from disk, not read."""
     if not (folder / f"pictures-{size}.npy").is_file():
         raise UserError(
-            f"{folder} has no pictures of size {size}.",
+            f"{folder.name} has no pictures of size {size}.",
             hint="Build the set with: python -m modules.training.datasets.fluent_emoji",
         )
     rows = json.loads((folder / "subjects.json").read_text(encoding="utf-8"))

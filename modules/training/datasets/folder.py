@@ -75,9 +75,11 @@ class PictureFolder:
         self._size_words = data.size_words
         folder = Path(data.folder).expanduser()
         buckets = bucket_sizes(data.size, data.bucket_step, data.bucket_ratio)
-        photos = [_photo(path, folder, buckets) for path in _picture_files(folder)]
+        photos = [_photo(path, buckets) for path in _picture_files(folder)]
         if not photos:
-            raise UserError(f"There are no pictures in {folder}.", hint=f"Known kinds: {', '.join(sorted(KINDS))}.")
+            raise UserError(
+                f"There are no pictures in {folder.name}.", hint=f"Known kinds: {', '.join(sorted(KINDS))}."
+            )
         self.cuts: list[Cut] = []
         weights: list[float] = []
         holds_out = len(photos) >= HELD_OUT_SHARE and not all(photo.held_out for photo in photos)
@@ -109,7 +111,7 @@ class PictureFolder:
                     upright = Image.alpha_composite(white, upright)
                 fitted = upright.convert("RGB").resize(cut.photo.bucket, Image.Resampling.LANCZOS, box=cut.box)
         except OSError as error:
-            raise UserError(f"{cut.photo.path} cannot be read: {error}.", hint="Replace or remove it.") from error
+            raise _unreadable(cut.photo.path, error) from error
         return np.asarray(ImageOps.mirror(fitted) if cut.mirrored else fitted)
 
     def key(self, item: int) -> str:
@@ -130,20 +132,26 @@ def _picture_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
 
 
-def _photo(path: Path, folder: Path, buckets: list[Size]) -> Photo:
+def _photo(path: Path, buckets: list[Size]) -> Photo:
     try:
         with Image.open(path) as image:
             width, height = image.size
             if _tells_orientation(image) and image.getexif().get(0x0112, 1) >= 5:  # lies on a side
                 width, height = height, width
     except OSError as error:
-        name = path.relative_to(folder)
-        raise UserError(f"{name} is not a picture: {error}.", hint="Replace or remove it.") from error
+        raise _unreadable(path, error) from error
     beside = path.with_suffix(".txt")
     # "red_apple-03" says "red apple"
     text = beside.read_text("utf-8") if beside.is_file() else re.sub(r"[\W_]+|\d+$", " ", path.stem)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Photo(path, (width, height), nearest_bucket((width, height), buckets), " ".join(text.split()), digest)
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    """Names only the picture and its folder: clients of the API read it, and need not know the way there."""
+    name = "/".join(path.parts[-2:])
+    why = str(error).replace(str(path), name)
+    return UserError(f"{name} cannot be read as a picture: {why}.", hint="Replace or remove it.")
 
 
 def _tells_orientation(image: Image.Image) -> bool:
