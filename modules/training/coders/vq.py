@@ -49,7 +49,7 @@ class VqCoder:
         return output, self.settings.codebook.commitment * commitment, parts
 
     def encode(self, target: Tensor) -> Tensor:
-        """The latents before they are replaced by codes: a diffusion model learns these."""
+        """The latents before they are replaced by codes. Stage 2 learns those of an AutoencoderKL only."""
         return self.vae.encode(target).latents
 
     def decode(self, latents: Tensor) -> Tensor:
