@@ -303,7 +303,7 @@ def test_the_lists_say_what_there_is(served: Any) -> None:
 
     assert names("samplers") == samplers.names()
     assert names("schedulers", "label") == schedules.names()
-    assert sorted(names("sd-models", "model_name")) == ["other", "tiny"]
+    assert sorted(names("sd-models", "model_name")) == ["easel-mini", "other", "tiny"]  # the embedded one always
     assert names("sd-vae", "model_name") == []
     assert "Latent (nearest-exact)" in names("latent-upscale-modes")
     assert "None" in names("upscalers")
