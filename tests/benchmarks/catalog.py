@@ -21,7 +21,7 @@ from modules.processing.models.hashes import HashCache
 
 def main(files: int) -> None:
     with tempfile.TemporaryDirectory() as data:
-        paths = Paths(data=Path(data))
+        paths = Paths(data=Path(data), models=Path(data) / "models")
         folder = paths.models / "Stable-diffusion"
         folder.mkdir(parents=True)
         save_file(
