@@ -31,9 +31,6 @@ class Form(Generic[T]):
     def named(self, values: Mapping[Component, Any]) -> dict[str, Any]:
         return {name: values.get(one) for name, one in self.controls.items()}
 
-    def read(self, values: Mapping[Component, Any]) -> T:
-        return self.build(self.named(values))
-
     def updates(self, named: Mapping[str, Any]) -> dict[Component, Any]:
         """Gradio updates for the controls named; a value that its control cannot take is left out."""
         found: dict[Component, Any] = {}

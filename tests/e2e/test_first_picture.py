@@ -91,6 +91,29 @@ def test_the_first_picture_needs_no_download(browser_page: Any, program: str) ->
     assert page.input_value("#txt2img_prompt textarea") == "red apple"
 
 
+def test_numbers_out_of_range_are_told_and_emptied_ones_are_the_models(browser_page: Any) -> None:
+    page = browser_page
+    for wrong, said in (("99999", "The width is 99999, but 64 to 16384"), ("100", "not a multiple of 8")):
+        page.fill("#txt2img_width input", wrong)
+        page.keyboard.press("Tab")
+        page.click("#txt2img_generate")
+        page.wait_for_function(
+            f"document.querySelector('#html_log_txt2img').textContent.includes('{said}')", timeout=30_000
+        )
+    page.fill("#txt2img_width input", "")
+    page.fill("#txt2img_steps input[type=number]", "2")
+    page.keyboard.press("Tab")
+    before = page.get_attribute(".stage img.picture", "src")
+    page.click("#txt2img_generate")
+    page.wait_for_function(
+        f"!easel.busy && document.querySelector('.stage img.picture').getAttribute('src') !== '{before}'",
+        timeout=WAIT_MS,
+    )
+    assert "256\u00d7256" in page.inner_text("#txt2img_results_panel")
+    page.fill("#txt2img_steps input[type=number]", "20")
+    page.fill("#txt2img_width input", "256")
+
+
 def test_the_api_gives_the_picture_that_the_words_say(program: str) -> None:
     asked = {
         "prompt": "panda on a green background",

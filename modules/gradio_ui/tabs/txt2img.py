@@ -82,6 +82,11 @@ def build_request(values: Mapping[str, Any]) -> Generate:
     )
 
 
+def filled(named: Mapping[str, Any], services: UiServices) -> dict[str, Any]:
+    """The form's values, with what the model suggests where a number was emptied."""
+    return {**chosen_facts(services).defaults(), **{name: value for name, value in named.items() if value is not None}}
+
+
 def build(services: UiServices) -> None:
     form = Form(TAB, build_request)
     generate = build_toprow(form, services)
@@ -177,7 +182,7 @@ def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
     def submit(values: dict[Component, Any]) -> str:
         """The job's id as JSON, or what is wrong with the request. The client's id makes a double click one job."""
         try:
-            request = form.read(values)
+            request = form.build(filled(form.named(values), services))
             services.engine.resolve(request)  # refused before it queues
             job = services.queue.submit("generate", request.to_json(), tag=TAB, id=values[client_id] or None)
             return json.dumps({"id": job.id, "client": values[client_id]})
@@ -192,7 +197,7 @@ def wire(form: Form, generate: gr.Button, services: UiServices) -> None:
         named = form.named(values)
         state.put(TAB, named)
         state.put("model", chosen_facts(services).defaults())
-        return advice_json(services, form.build(named))
+        return advice_json(services, form.build(filled(named, services)))
 
     def restore() -> dict[Component, Any]:
         kept = state.get(TAB)

@@ -1,0 +1,94 @@
+"""The page's own small components, on Gradio's; labels come from the text table by element id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from modules.gradio_ui.texts import table, text
+
+
+def label(elem_id: str) -> str:
+    return text(f"label.{elem_id}")
+
+
+def tool_button(elem_id: str, icon: str, **more: Any) -> gr.Button:
+    """A square button; the page draws `icon` (assets/icons.js) and sets label and tooltip from the table."""
+    return gr.Button("", elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], min_width=36, scale=0, **more)
+
+from gradio.events import Dependency
+
+class OpenNumber(gr.Number):
+    """Lets any number through: the request's own check says what is wrong with it, where Gradio would answer 500."""
+
+    is_template = True  # drawn as gr.Number
+
+    def preprocess(self, payload: float | None) -> float | int | None:
+        return None if payload is None else self.round_to_precision(payload, self.precision)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+class OpenSlider(gr.Slider):
+    """The same for a slider, whose number can be typed."""
+
+    is_template = True
+
+    def preprocess(self, payload: float) -> float:
+        return gr.Number.round_to_precision(payload, self.precision)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def slider(elem_id: str, low: float, high: float, value: float, step: float) -> gr.Slider:
+    return OpenSlider(low, high, value=value, step=step, label=label(elem_id), elem_id=elem_id, buttons=[])
+
+
+def number(elem_id: str, value: float, **limits: Any) -> gr.Number:
+    return OpenNumber(value=value, precision=0, label=label(elem_id), elem_id=elem_id, min_width=72, **limits)
+
+
+def dropdown(elem_id: str, choices: list[str], value: Any, **more: Any) -> gr.Dropdown:
+    return gr.Dropdown(choices, value=value, label=label(elem_id), elem_id=elem_id, min_width=120, **more)
+
+
+def accordion(elem_id: str) -> gr.Accordion:
+    """Closed, with its children in the page all the same (`open=0` is what Gradio 6 takes for that)."""
+    return gr.Accordion(label(elem_id), open=0, elem_id=elem_id, elem_classes=["input-accordion"])  # type: ignore[arg-type]
+
+
+def hidden_text(elem_id: str) -> gr.Textbox:
+    """In the page but not seen: how scripts hand values to Python and back."""
+    return gr.Textbox("", elem_id=elem_id, visible="hidden", show_label=False)
+
+
+def hidden_button(elem_id: str) -> gr.Button:
+    return gr.Button("", elem_id=elem_id, visible="hidden")
+
+
+def prompt_box(elem_id: str, lines: int) -> gr.Textbox:
+    return gr.Textbox(
+        label=label(elem_id),
+        elem_id=elem_id,
+        elem_classes=["prompt"],
+        lines=lines,
+        max_lines=24,
+        show_label=False,
+        placeholder=table("en")[f"placeholder.{elem_id}"],
+        html_attributes=gr.InputHTMLAttributes(spellcheck=False),
+    )
+
+
+def advice_slot(tab: str, control: str) -> gr.HTML:
+    """Where advice about a control is told (assets/advice.js); takes no room while there is none."""
+    return gr.HTML(
+        f'<div id="{tab}_advice_{control}" class="advice" data-advice="{control}" role="status"></div>',
+        elem_classes=["advice-slot"],
+    )
