@@ -58,9 +58,9 @@ class Registry(Generic[T]):
         """The registered name behind a name or alias."""
         found = self._keys.get(str(name).strip().casefold())
         if found is None:
-            close = difflib.get_close_matches(str(name).casefold(), self._keys, n=3, cutoff=0.5)
+            close = difflib.get_close_matches(str(name).casefold(), self._keys, n=3, cutoff=0.6)
             near = list(dict.fromkeys(self._keys[key] for key in close))
-            hint = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(self.names()[:12])}."
+            hint = f"Did you mean {', '.join(near)}?" if near else f"Known: {_some(self.names())}."
             raise NotFoundError(f"Unknown {self.kind} {str(name)!r}.", hint=hint, field=self.kind)
         return found
 
@@ -98,3 +98,8 @@ def import_folder(package: ModuleType | str) -> None:
 def _owner(value: object) -> str:
     target = value if callable(value) else type(value)
     return f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', '?')}"
+
+
+def _some(names: list[str], most: int = 30) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -59,7 +59,7 @@ class Setting(Generic[T]):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low, high = self.minimum, self.maximum
             if value != value or (low is not None and value < low) or (high is not None and value > high):
-                raise UserError(f"Setting {self.key} is {value}, outside of {low} to {high}.", field=self.key)
+                raise UserError(f"{self.label} ({self.key}) is {value}, outside of {low} to {high}.", field=self.key)
         choices = self.options()
         if choices and isinstance(value, str) and value not in choices:
             raise UserError(

@@ -8,6 +8,9 @@ import gradio as gr
 
 from modules.gradio_ui.texts import table, text
 
+# Gradio answers 500 to a number out of range; let through, the request's own check says in a sentence what is wrong
+gr.Number.raise_if_out_of_bounds = staticmethod(lambda num, minimum, maximum: None)
+
 
 def label(elem_id: str) -> str:
     return text(f"label.{elem_id}")
@@ -18,30 +21,12 @@ def tool_button(elem_id: str, icon: str, **more: Any) -> gr.Button:
     return gr.Button("", elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], min_width=36, scale=0, **more)
 
 
-class OpenNumber(gr.Number):
-    """Lets any number through: the request's own check says what is wrong with it, where Gradio would answer 500."""
-
-    is_template = True  # drawn as gr.Number
-
-    def preprocess(self, payload: float | None) -> float | int | None:
-        return None if payload is None else self.round_to_precision(payload, self.precision)
-
-
-class OpenSlider(gr.Slider):
-    """The same for a slider, whose number can be typed."""
-
-    is_template = True
-
-    def preprocess(self, payload: float) -> float:
-        return gr.Number.round_to_precision(payload, self.precision)
-
-
 def slider(elem_id: str, low: float, high: float, value: float, step: float) -> gr.Slider:
-    return OpenSlider(low, high, value=value, step=step, label=label(elem_id), elem_id=elem_id, buttons=[])
+    return gr.Slider(low, high, value=value, step=step, label=label(elem_id), elem_id=elem_id, buttons=[])
 
 
 def number(elem_id: str, value: float, **limits: Any) -> gr.Number:
-    return OpenNumber(value=value, precision=0, label=label(elem_id), elem_id=elem_id, min_width=72, **limits)
+    return gr.Number(value=value, precision=0, label=label(elem_id), elem_id=elem_id, min_width=72, **limits)
 
 
 def dropdown(elem_id: str, choices: list[str], value: Any, **more: Any) -> gr.Dropdown:

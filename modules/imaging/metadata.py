@@ -129,7 +129,7 @@ def decode_base64_image(text: str) -> Image.Image:
 
 
 def _name(source: Path | bytes) -> str:
-    return source.name if isinstance(source, Path) else "The picture"
+    return source.name if isinstance(source, Path) else "This file"
 
 
 def _open(source: Path | bytes, max_pixels: int) -> Image.Image:

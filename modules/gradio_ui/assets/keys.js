@@ -87,5 +87,8 @@ onUiLoaded(() => {
     const name = () => { button.title = t("keys.title"); button.setAttribute("aria-label", button.title); };
     name();
     document.addEventListener("easel-language", name);
-    onOptionsChanged(() => { for (const action of Object.keys(easel.keys)) easel.keys[action] = opts[`key_${action}`]; });
+    onOptionsChanged(() => {
+        for (const action of Object.keys(easel.keys)) easel.keys[action] = opts[`key_${action}`];
+        applyWords();
+    });
 });

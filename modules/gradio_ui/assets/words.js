@@ -37,7 +37,9 @@ function labelControl(id, words) {
     const element = document.getElementById(id);
     if (!element) return;
     if (element.tagName === "BUTTON") { setWord(element, words); return; }
-    const title = element.querySelector('[data-testid="block-info"]') || element.querySelector("button.label-wrap > span");
+    const fold = element.querySelector("button.label-wrap > span");
+    if (fold) { setWord(fold, words); return; } // an accordion: what is inside has labels of its own
+    const title = element.querySelector('[data-testid="block-info"]');
     if (title) setWord(title, words);
     const sole = element.querySelectorAll("textarea, input[type=number], input[role=combobox], input[role=listbox]");
     for (const one of sole) one.setAttribute("aria-label", words);
@@ -54,8 +56,8 @@ function applyWords(root = document) {
         else if (kind === "tip") {
             const element = document.getElementById(id);
             if (element) {
-                element.title = t(key);
-                if (element.tagName === "BUTTON" && !element.textContent.trim()) element.setAttribute("aria-label", t(key));
+                element.title = t(key, easel.keys); // a tip may name the key of its action
+                if (element.tagName === "BUTTON" && !element.textContent.trim()) element.setAttribute("aria-label", element.title);
             }
         } else if (kind === "placeholder") {
             const box = document.querySelector(`#${id} textarea`);
