@@ -2,7 +2,7 @@
 
 Pure ASGI, around everything (Gradio too, mounts and WebSockets); it decides on the path that the router sees, below
 --subpath, never on a URL put together from the Host header. In order:
-Host (421), origin (403), addresses elsewhere (403), login (401, 429), body size (413), then the app.
+Host (421), origin (403), login (401, 429), addresses elsewhere (403), body size (413), then the app.
 """
 
 from __future__ import annotations
@@ -133,15 +133,17 @@ class Edge:
             return _Refusal(403, "Requests from other sites are refused. --cors-allow-origins lets a site in.")
         preflight = scope["type"] == "http" and scope["method"] == "OPTIONS" and headers.one(b"origin")
         path = get_route_path(scope)
-        if REMOTE.match(path):
-            return _Refusal(403, "This server fetches nothing from other addresses.")
         if path == PUBLIC or (preflight and self._cors(headers.one(b"origin") or "")):
             return None
         logins = self._logins(path)
-        if not logins:
-            return None
-        address = (scope.get("client") or ("", 0))[0]
-        return self._guard.check(headers.one(b"authorization"), logins, address)
+        if logins:
+            address = (scope.get("client") or ("", 0))[0]
+            refused = self._guard.check(headers.one(b"authorization"), logins, address)
+            if refused:
+                return refused
+        if REMOTE.match(path):
+            return _Refusal(403, "This server fetches nothing from other addresses.")
+        return None
 
     def _logins(self, path: str) -> Sequence[Login]:
         if below(path, SHARED_ROOTS):

@@ -68,7 +68,10 @@ def example(action: argparse.Action, folder: Path) -> list[list[str]]:
     special = {"--loglevel": "DEBUG", "--use-cpu": "all", "--vae-path": str(logins)}
     number = action.type is not None and action.type is not Path
     plain = str(logins) if "auth" in flag or action.type is Path else "77" if number else "word"
-    return [[flag, special.get(flag, plain)]]
+    needed = (
+        ["--tls-certfile", str(logins)] if flag == "--tls-keyfile" else []
+    )  # a key without its certificate is refused
+    return [[flag, special.get(flag, plain), *needed]]
 
 
 @pytest.fixture(autouse=True)
