@@ -15,6 +15,11 @@ def checkpoint_titles(services: UiServices) -> list[str]:
     return [one.title for one in services.engine.catalog.checkpoints()]
 
 
+def broken_titles(services: UiServices) -> list[str]:
+    """Of checkpoints that are found and cannot be loaded."""
+    return [one.title for one in services.engine.catalog.checkpoints() if one.broken]
+
+
 def chosen_facts(services: UiServices) -> ModelFacts:
     """Of the checkpoint that the next picture is made with; those of a plain model when there is none."""
     try:

@@ -21,7 +21,7 @@ from modules.core.changes import check_may_change
 from modules.core.errors import EaselError, NotFoundError
 from modules.gradio_ui import options, texts
 from modules.gradio_ui.job_view import job_json, jobs_json
-from modules.gradio_ui.model_view import checkpoint_titles, status_json
+from modules.gradio_ui.model_view import broken_titles, checkpoint_titles, status_json
 from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
@@ -212,7 +212,7 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
     if request.method == "POST":
         services.engine.catalog.refresh()
     chosen = services.settings.get(options.CHECKPOINT_KEY)
-    return {"titles": checkpoint_titles(services), "chosen": chosen}
+    return {"titles": checkpoint_titles(services), "broken": broken_titles(services), "chosen": chosen}
 
 
 def choose(services: UiServices, request: Request, body: bytes) -> Any:

@@ -109,7 +109,8 @@ def test_numbers_out_of_range_are_told_and_emptied_ones_are_the_models(browser_p
         f"!easel.busy && document.querySelector('.stage img.picture').getAttribute('src') !== '{before}'",
         timeout=WAIT_MS,
     )
-    assert "256\u00d7256" in page.inner_text("#txt2img_results_panel")
+    chips = "document.querySelector('#txt2img_results_panel').innerText"
+    page.wait_for_function(f"{chips}.includes('256\u00d7256')", timeout=30_000)
     page.fill("#txt2img_steps input[type=number]", "20")
     page.fill("#txt2img_width input", "256")
 

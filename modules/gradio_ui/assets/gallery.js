@@ -29,7 +29,7 @@ class Gallery {
     show(job) {
         const fresh = this.job?.id !== job.id, before = this.pictures.length;
         this.job = job;
-        if (fresh) { this.index = -1; this.face = ""; }
+        if (fresh) { this.index = -1; this.face = ""; this.clearPaper(); }
         if (job.pictures.length !== before || fresh) this.drawThumbs();
         const over = !["queued", "running"].includes(job.state);
         if (over && job.pictures.length) { if (this.index < 0 || fresh || this.live) this.select(0); }

@@ -49,6 +49,7 @@ function showProgress(tab, job) {
     const words = [];
     if (waits) words.push(waitingWords(job));
     else if (running) {
+        if (watched[tab]?.stopping) words.push(t(watched[tab].stopping));
         if (progress?.steps && progress.stage === "denoise") words.push(t("job.step", {step: progress.step, steps: progress.steps}));
         else if (progress) words.push(t(`job.stage.${progress.stage}`));
         else words.push(t("stage.starting"));
@@ -82,6 +83,7 @@ function watchJob(tab, id, isNew) {
         try {
             const job = await ask(`easel/jobs/${id}`);
             if (watched[tab] !== watch) return;
+            watch.job = job;
             easel.galleries[tab].show(job);
             showProgress(tab, job);
             if (!["queued", "running"].includes(job.state)) {
@@ -99,6 +101,14 @@ function watchJob(tab, id, isNew) {
     })();
 }
 
+/** Say at once that a press was heard: the first one lets the picture that is being made be finished, if more are to come. */
+function tellStopping(tab, watch) {
+    const progress = watch.job?.progress;
+    const finishes = !watch.stopping && opts.interrupt_after_current && progress && progress.batch + 1 < progress.batches;
+    watch.stopping = finishes ? "job.stopping_after" : "job.stopping";
+    if (watch.job) showProgress(tab, watch.job);
+}
+
 onUiLoaded(() => {
     const tab = "txt2img", generate = document.getElementById(`${tab}_generate`);
     newClientId(tab);
@@ -110,9 +120,12 @@ onUiLoaded(() => {
         const button = document.getElementById(`${tab}_${name}`);
         button.disabled = true;
         button.addEventListener("click", () => {
-            const id = watched[tab]?.id;
-            if (id && easel.busy) jobAction(id, name).catch(tell);
+            const watch = watched[tab];
+            if (!watch || !easel.busy) return;
+            jobAction(watch.id, name).catch(tell);
+            if (name === "interrupt") tellStopping(tab, watch);
         });
     }
+    document.addEventListener("easel-language", () => { if (watched[tab]?.job) showProgress(tab, watched[tab].job); });
     ask(`easel/jobs?tag=${tab}&last=1`).then((found) => { if (found.length && !watched[tab]) watchJob(tab, found[0].id); }).catch(() => {});
 });

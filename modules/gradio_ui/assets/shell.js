@@ -25,7 +25,7 @@ function toast(words, action) {
     document.querySelector(".easel-toast")?.remove();
     const box = make("div", {class: "easel-toast", role: "status"}, make("span", {text: words}));
     if (action) box.append(make("button", {type: "button", text: action.text, on: {click: () => { action.run(); box.remove(); }}}));
-    document.body.append(box);
+    (document.querySelector("dialog[open]") || document.body).append(box); // an open dialog dims what is not in it
     setTimeout(() => box.remove(), action ? 8000 : 3500);
 }
 
@@ -121,7 +121,9 @@ async function showModels(refresh) {
     const choice = document.getElementById("checkpoint_choice");
     const chosen = found.chosen || easel.status?.engine.model || found.titles[0];
     const titles = found.titles.length ? found.titles : [];
-    choice.replaceChildren(...titles.map((one) => make("option", {value: one, text: one, selected: one === chosen})));
+    const broken = (one) => found.broken.includes(one);
+    choice.replaceChildren(...titles.map((one) => make("option", {value: one, text: broken(one) ? t("quick.broken", {model: one}) : one,
+        disabled: broken(one), selected: one === chosen})));
     if (!titles.length) choice.append(make("option", {value: "", text: t("quick.no_models")}));
     if (refresh) fillForm({models: true});
 }

@@ -17,14 +17,15 @@ async function editStyles() {
         const found = all.find((one) => one.name === name.value);
         if (found) { prompt.value = found.prompt; negative.value = found.negative; }
     };
-    const act = (wish, words) => async () => {
-        try { all = (await ask("easel/styles", wish())).styles; list(); toast(t(words)); fillForm({styles: true}); } catch (error) { tell(error); }
+    const act = (wish, words, then) => async () => {
+        try { all = (await ask("easel/styles", wish())).styles; list(); then?.(); toast(t(words)); fillForm({styles: true}); } catch (error) { tell(error); }
     };
+    const empty = () => { for (const one of [name, prompt, negative]) one.value = ""; };
     const button = (words, click) => make("button", {type: "button", text: t(words), on: {click}});
     popup(t("styles.title"), make("div", {class: "form"}, name, names, prompt, negative, make("p", {class: "quiet", text: t("styles.hint")})),
         make("div", {class: "dialog-actions"},
             button("styles.copy", () => { prompt.value = box("txt2img_prompt").value; negative.value = box("txt2img_neg_prompt").value; }),
-            button("styles.delete", act(() => ({delete: name.value}), "styles.deleted")),
+            button("styles.delete", act(() => ({delete: name.value}), "styles.deleted", empty)),
             button("styles.save", act(() => ({save: {name: name.value, prompt: prompt.value, negative: negative.value}}), "styles.saved"))));
 }
 
