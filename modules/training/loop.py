@@ -48,6 +48,8 @@ def train(
     if start:
         log.info("Continuing at step %d", start)
     try:
+        if outputs is not None and start >= run.steps:
+            outputs.finish()
         for step in range(start, run.steps):
             rate = team.schedule.rate(step)
             for place in parts_of(step, run, accelerator):

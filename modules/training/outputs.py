@@ -74,9 +74,13 @@ class Outputs:
         state = self._team.state(done)
         self._write(lambda: checkpoints.save(self._folder, state, keep=self._run.keep))
         self._unsaved = False
+        self.finish()
+        self._write(self._metrics.draw)
+
+    def finish(self) -> None:
+        """Write the result; also for a run that was killed between its last state and its result."""
         with self._team.evaluating():
             self._write(lambda: self._method.finish(self._folder / "result"))
-        self._write(self._metrics.draw)
 
     def _sample(self, done: int) -> None:
         path = self._folder / "samples" / f"step-{done:07d}.png"
