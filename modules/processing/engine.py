@@ -18,6 +18,7 @@ from modules.core.errors import EaselError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.imaging import grids, saving  # noqa: F401  # what they declare is settable before the first picture
+from modules.imaging.inputs import PictureStore
 from modules.processing import options
 from modules.processing.hooks import RESOLVED, Hooks
 from modules.processing.memory import device_name, resolve_mode
@@ -73,6 +74,7 @@ class Engine:
         self.settings = settings
         self.hooks = Hooks()
         self.styles = StyleBook(*paths.styles)
+        self.inputs = PictureStore(paths.cache / "inputs")
         self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
         self._allow_pickle = allow_pickle
         self._lock = threading.Lock()  # one at a time may load, run or unload

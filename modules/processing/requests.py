@@ -26,13 +26,45 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Overlapping windows that a large picture is denoised in; pixels. 0 takes the model's native size.
+
+    "mixture" weighs windows by a Gaussian (Mixture of Diffusers, arXiv:2302.02412), "multi" evenly (MultiDiffusion,
+    arXiv:2302.08113). `regions` have prompts of their own.
+    """
+
+    size: int = 0
+    overlap: int = 0
+    batch: int = 4
+    weights: Literal["mixture", "multi"] = "mixture"
+    regions: tuple[Region, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A rectangle in shares of the picture (0 to 1) that is told `prompt` as well."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    prompt: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Pixels of one picture, and how many: batch_size at once, batch_count times."""
+    """Pixels of one picture, and how many: batch_size at once, batch_count times.
+
+    `method`: how a size far from the model's own is reached; "auto" chooses by the size.
+    """
 
     width: int = 512
     height: int = 512
     batch_size: int = 1
     batch_count: int = 1
+    method: Literal["auto", "direct", "hires", "windows"] = "direct"
+    windows: Windows = field(default_factory=Windows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,16 +126,113 @@ class Noise:
     kind: Literal["noise"] = "noise"
 
 
-Source = Noise  # img2img and inpainting join here
+@dataclass(frozen=True, kw_only=True)
+class InitImage:
+    """Start from pictures: img2img. `images` are references of the picture store; picture k of a batch starts from
+    image k, the first again after the last. `image_cfg_scale` is for InstructPix2Pix models; None: 1.5.
+    """
+
+    kind: Literal["image"] = "image"
+    images: tuple[str, ...] = ()
+    strength: float = 0.75
+    resize: Literal["just", "crop", "fill", "latent"] = "just"
+    image_cfg_scale: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """White is painted anew. `image` is a reference of the picture store; blurs are deviations in pixels.
+
+    `round`: each latent is either painted or kept.
+    """
+
+    image: str
+    blur_x: float = 4.0
+    blur_y: float = 4.0
+    invert: bool = False
+    round: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftInpainting:
+    """Differential inpainting: grey of the mask decides for how long the original leads. Ranges as in A1111."""
+
+    schedule_bias: float = 1.0
+    preservation_strength: float = 0.5
+    transition_contrast_boost: float = 4.0
+    mask_influence: float = 0.0
+    difference_threshold: float = 0.5
+    difference_contrast: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedImage:
+    """Paint a part of a picture anew: inpaint. `padding`: only the masked area is worked on, with so many pixels
+    around it; None: the whole picture.
+    """
+
+    init: InitImage
+    mask: Mask
+    kind: Literal["masked"] = "masked"
+    fill: Literal["fill", "original", "latent noise", "latent nothing"] = "original"
+    padding: int | None = None
+    soft: SoftInpainting | None = None
+
+
+Source = Noise | InitImage | MaskedImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiresPass:
+    """How the second pass differs. Empty or None: as the first."""
+
+    positive: str = ""
+    negative: str = ""
+    sampler: str | None = None
+    schedule: str | None = None
+    checkpoint: str | None = None
+    cfg_scale: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hires:
+    """A second pass over the enlarged picture. width and height 0: by `scale`; one of them 0: by the aspect.
+
+    `steps` 0: as many as the first pass. `first`: a picture of the store that takes the place of the first pass.
+    """
+
+    upscaler: str = "Latent"
+    scale: float = 2.0
+    width: int = 0
+    height: int = 0
+    steps: int = 0
+    strength: float = 0.7
+    first: str = ""
+    second: HiresPass = field(default_factory=HiresPass)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptCall:
+    """A script of the registry that makes requests of this one. `arguments` by their names."""
+
+    name: str
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class After:
-    """What happens with the pictures. `save`: into outputs/ (else they are kept with the job only)."""
+    """What happens with the pictures. `save`: into outputs/ (else they are kept with the job only).
+
+    `name`: the file's stem instead of the naming pattern's. `faces`: a face restorer of the registry.
+    """
 
     save: bool = True
     grid: bool = True
     folder: str = ""
+    name: str = ""
+    hires: Hires | None = None
+    faces: str = ""
+    script: ScriptCall | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +278,8 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         options = typing.get_args(hint)
         if value is None and type(None) in options:
             return None
-        return _read(next(one for one in options if one is not type(None)), value, where)
+        found = [one for one in options if one is not type(None)]
+        return _read(found[0] if len(found) == 1 else _of_kind(found, value, where), value, where)
     if dataclasses.is_dataclass(hint):
         return read_dataclass(typing.cast(type, hint), value, f"{where}.")
     if origin is Literal:
@@ -179,3 +309,14 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return value
     expected = getattr(hint, "__name__", str(hint))
     raise UserError(f"Field {where} is {str(value)[:80]!r}, but {expected} was expected.", field=where)
+
+
+def _of_kind(options: list[Any], value: object, where: str) -> Any:
+    """The dataclass of a union whose `kind` the value names."""
+    kinds = {typing.get_args(typing.get_type_hints(one)["kind"])[0]: one for one in options}
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if isinstance(kind, str) and kind in kinds:
+        return kinds[kind]
+    raise UserError(
+        f"{where}.kind is {str(kind)[:80]!r}, but one of {', '.join(kinds)} was expected.", field=f"{where}.kind"
+    )
