@@ -28,6 +28,7 @@ from modules.processing.models.vae import choose_vae
 from modules.processing.progress import Control, Picture, Report, no_report
 from modules.processing.requests import Generate
 from modules.processing.resolve import Plan, resolve
+from modules.processing.upscalers import Upscalers
 from modules.prompting.chunks import count_tokens
 from modules.prompting.clip_tokenizer import ClipTokenizer
 from modules.prompting.styles import StyleBook
@@ -76,6 +77,7 @@ class Engine:
         self.styles = StyleBook(*paths.styles)
         self.inputs = PictureStore(paths.cache / "inputs")
         self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
+        self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
         self._allow_pickle = allow_pickle
         self._lock = threading.Lock()  # one at a time may load, run or unload
         self._store: ModelStore | None = None

@@ -16,6 +16,7 @@ from PIL import Image
 
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
+from modules.processing.upscalers import LATENT_MODES
 
 TXT2IMG, PROGRESS = "/sdapi/v1/txt2img", "/sdapi/v1/progress"
 WAIT_S = 60.0
@@ -314,8 +315,8 @@ def test_the_lists_say_what_there_is(served: Any) -> None:
     assert names("schedulers", "label") == schedules.names()
     assert sorted(names("sd-models", "model_name")) == ["easel-mini", "other", "tiny"]  # the embedded one always
     assert names("sd-vae", "model_name") == []
-    assert "Latent (nearest-exact)" in names("latent-upscale-modes")
-    assert "None" in names("upscalers")
+    assert names("latent-upscale-modes") == list(LATENT_MODES)
+    assert names("upscalers") == served.engine.upscalers.names() == ["None", "Lanczos", "Nearest"]
     served.engine.styles.save("oil", "{prompt}, oil", "photo")
     style = {"name": "oil", "prompt": "{prompt}, oil", "negative_prompt": "photo"}
     assert served.client.get("/sdapi/v1/prompt-styles").json() == [style]

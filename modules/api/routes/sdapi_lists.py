@@ -12,15 +12,7 @@ from modules.core.errors import EaselError
 from modules.processing.memory.cuda import cuda_memory
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
-
-LATENT_MODES = (
-    "Latent",
-    "Latent (antialiased)",
-    "Latent (bicubic)",
-    "Latent (bicubic antialiased)",
-    "Latent (nearest)",
-    "Latent (nearest-exact)",
-)
+from modules.processing.upscalers import LATENT_MODES
 
 
 def routes(services: Services) -> APIRouter:
@@ -57,7 +49,16 @@ def _add_choices(router: APIRouter, services: Services) -> None:
 
     @router.get("/upscalers")
     def list_upscalers() -> list[dict[str, Any]]:
-        return [{"name": "None", "model_name": None, "model_path": None, "model_url": None, "scale": 1.0}]
+        return [
+            {
+                "name": one.name,
+                "model_name": one.path and one.path.name,
+                "model_path": one.path and one.path.name,
+                "model_url": None,
+                "scale": one.scale,
+            }
+            for one in services.engine.upscalers.all()
+        ]
 
     @router.get("/latent-upscale-modes")
     def list_latent_modes() -> list[dict[str, str]]:
