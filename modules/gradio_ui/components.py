@@ -6,14 +6,14 @@ from typing import Any
 
 import gradio as gr
 
-from modules.gradio_ui.texts import table, text
+from modules.gradio_ui.texts import control_text
 
 # Gradio answers 500 to a number out of range; let through, the request's own check says in a sentence what is wrong
 gr.Number.raise_if_out_of_bounds = staticmethod(lambda num, minimum, maximum: None)
 
 
 def label(elem_id: str) -> str:
-    return text(f"label.{elem_id}")
+    return control_text("label", elem_id)
 
 
 def tool_button(elem_id: str, icon: str, **more: Any) -> gr.Button:
@@ -55,7 +55,7 @@ def prompt_box(elem_id: str, lines: int) -> gr.Textbox:
         lines=lines,
         max_lines=24,
         show_label=False,
-        placeholder=table("en")[f"placeholder.{elem_id}"],
+        placeholder=control_text("placeholder", elem_id),
         html_attributes=gr.InputHTMLAttributes(spellcheck=False),
     )
 

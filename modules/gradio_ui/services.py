@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from modules.core.options import Options
+from modules.gradio_ui.state import UiState
 
 if TYPE_CHECKING:
     from modules.core.paths import Paths
@@ -21,3 +23,8 @@ class UiServices:
     settings: Settings
     paths: Paths
     options: Options = field(default_factory=Options)
+
+    @cached_property
+    def state(self) -> UiState:
+        """What was typed in all tabs: one file, one writer."""
+        return UiState(self.paths.data / "ui-state.json")

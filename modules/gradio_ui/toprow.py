@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from modules.gradio_ui.components import advice_slot, dropdown, prompt_box, tool_button
+from modules.gradio_ui.components import advice_slot, dropdown, label, prompt_box, tool_button
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.services import UiServices
-from modules.gradio_ui.texts import text
 
 
 def counter(box: str) -> str:
@@ -41,10 +40,10 @@ def build_toprow(form: Form, services: UiServices) -> gr.Button:
                 advice_slot(tab, control)
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions"], scale=1, min_width=220):
             with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["generate-box"]):
-                generate = gr.Button(text(f"label.{tab}_generate"), elem_id=f"{tab}_generate", variant="primary")
+                generate = gr.Button(label(f"{tab}_generate"), elem_id=f"{tab}_generate", variant="primary")
             with gr.Row(elem_classes=["stop-box"]):
-                gr.Button(text(f"label.{tab}_interrupt"), elem_id=f"{tab}_interrupt", min_width=80)
-                gr.Button(text(f"label.{tab}_skip"), elem_id=f"{tab}_skip", min_width=80)
+                gr.Button(label(f"{tab}_interrupt"), elem_id=f"{tab}_interrupt", min_width=80)
+                gr.Button(label(f"{tab}_skip"), elem_id=f"{tab}_skip", min_width=80)
             with gr.Row(elem_id=f"{tab}_tools", elem_classes=["tools", "full-only"]):
                 tool_button("paste", "paste")
                 tool_button(f"{tab}_clear_prompt", "clear")

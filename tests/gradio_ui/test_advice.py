@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from modules.gradio_ui.advice import Advice, advise, fitting_size
+from modules.gradio_ui.generation_request import common_request
 from modules.gradio_ui.model_facts import ModelFacts
-from modules.gradio_ui.tabs.txt2img import build_request
 from modules.gradio_ui.texts import table
 from modules.processing.samplers import samplers
 
@@ -45,7 +45,7 @@ CASES = [  # (key, values that differ from PLAIN, model, refiner)
 
 
 def told(values: dict[str, Any], model: ModelFacts, refiner: ModelFacts | None) -> list[Advice]:
-    return advise(build_request({**PLAIN, **values}), model, refiner)
+    return advise(common_request({**PLAIN, **values}), model, refiner)
 
 
 @pytest.mark.parametrize(("key", "values", "model", "refiner"), CASES)

@@ -95,20 +95,22 @@ document.addEventListener("keydown", (event) => {
 
 /** Generate again whenever nothing waits, until told to stop, or a request is refused or fails. */
 easel.forever = 0;
-function generateForever() {
+function generateForever(tab = easel.form) {
     stopForever();
-    easel.forever = setInterval(() => { if (!easel.busy && easel.connected !== false) document.getElementById("txt2img_generate").click(); }, 500);
+    easel.forever = setInterval(() => { if (!easel.busy && easel.connected !== false) document.getElementById(`${tab}_generate`).click(); }, 500);
 }
 function stopForever() { clearInterval(easel.forever); easel.forever = 0; }
-document.addEventListener("easel-ended", (event) => { if (["refused", "failed"].includes(event.detail)) stopForever(); });
+document.addEventListener("easel-ended", (event) => { if (["refused", "failed"].includes(event.detail.state)) stopForever(); });
 
 onUiLoaded(() => {
-    activePromptTextarea.txt2img = box("txt2img_prompt");
-    for (const id of ["txt2img_prompt", "txt2img_neg_prompt"]) box(id).addEventListener("focus", () => { activePromptTextarea.txt2img = box(id); });
     const words = () => { localization = Object.fromEntries(Object.entries(easel.words.en).map(([key, english]) => [english, t(key)])); };
     words();
     document.addEventListener("easel-language", words);
-    appendContextMenuOption("#txt2img_generate", () => t("generate.forever"), generateForever);
-    appendContextMenuOption("#txt2img_generate", () => t("generate.forever_stop"), stopForever);
-    appendContextMenuOption("#txt2img_interrupt", () => t("generate.forever_stop"), stopForever);
+    for (const tab of easel.forms) {
+        activePromptTextarea[tab] = box(`${tab}_prompt`);
+        for (const id of [`${tab}_prompt`, `${tab}_neg_prompt`]) box(id).addEventListener("focus", () => { activePromptTextarea[tab] = box(id); });
+        appendContextMenuOption(`#${tab}_generate`, () => t("generate.forever"), () => generateForever(tab));
+        appendContextMenuOption(`#${tab}_generate`, () => t("generate.forever_stop"), stopForever);
+        appendContextMenuOption(`#${tab}_interrupt`, () => t("generate.forever_stop"), stopForever);
+    }
 });

@@ -85,8 +85,8 @@ class Gallery {
         const own = status.model.examples, examples = own.length ? own : ["a red apple on a wooden table", "a lighthouse on a cliff at sunset", "a cat asleep in a sunny window"];
         const list = make("div", {class: "examples"}, make("p", {class: "quiet", text: t("stage.try")}));
         for (const one of examples) list.append(make("button", {type: "button", text: one, on: {click: () => {
-            setValue(box("txt2img_prompt"), one);
-            setTimeout(() => document.getElementById("txt2img_generate").click(), 120);
+            setValue(box(`${this.tab}_prompt`), one);
+            setTimeout(() => document.getElementById(`${this.tab}_generate`).click(), 120);
         }}}));
         this.draw(`empty-${engine.state}-${engine.detail}-${Math.round(engine.seconds)}-${easel.pick()}`, make("div", {class: "note"}, ...children, list));
     }
@@ -129,7 +129,7 @@ class Gallery {
         if (!this.picture) return;
         if (action === "open") window.open(this.url(this.index), "_blank", "noopener");
         if (action === "zip") location.href = `easel/jobs/${this.job.id}/zip`;
-        if (action === "reuse") pasteInfotext(this.picture.infotext).catch(tell);
+        if (action === "reuse") pasteInfotext(this.picture.infotext, this.tab).catch(tell);
         if (action === "save") {
             const done = await ask(this.url(this.index, "/save"), {}).catch(tell);
             if (done) document.getElementById(`html_log_${this.tab}`).textContent = t("gallery.saved", {name: done.saved});
@@ -189,18 +189,19 @@ function paperChips(fields) {
 }
 
 function all_gallery_buttons() { return Array.from(document.querySelectorAll(".thumbs > .thumbnail-item")).filter(uiElementIsVisible); }
-function selected_gallery_index() { return easel.galleries?.txt2img?.index ?? -1; }
+function selected_gallery_index() { return easel.galleries?.[easel.form]?.index ?? -1; }
 function selected_gallery_button() { return all_gallery_buttons()[selected_gallery_index()] || null; }
 
 onUiLoaded(() => {
-    easel.galleries = {txt2img: new Gallery("txt2img")};
-    const gallery = easel.galleries.txt2img;
-    easel.lastInfotext = () => gallery.picture?.infotext || "";
-    const seed = (id, name) => () => {
-        const text = easel.lastInfotext(), found = text.match(new RegExp(`(?:^|[,\\n] ?)${name}: (\\d+)`));
-        setValue(numberOf(id), found ? found[1] : "-1");
-    };
-    document.getElementById("txt2img_reuse_seed").onclick = seed("txt2img_seed", "Seed");
-    document.getElementById("txt2img_reuse_subseed").onclick = seed("txt2img_subseed", "Variation seed");
-    document.addEventListener("easel-status", (event) => gallery.showEmpty(event.detail));
+    easel.galleries = Object.fromEntries(easel.forms.map((tab) => [tab, new Gallery(tab)]));
+    easel.lastInfotext = (tab = easel.form) => easel.galleries[tab].picture?.infotext || "";
+    for (const tab of easel.forms) {
+        const seed = (id, name) => () => {
+            const found = easel.lastInfotext(tab).match(new RegExp(`(?:^|[,\\n] ?)${name}: (\\d+)`));
+            setValue(numberOf(id), found ? found[1] : "-1");
+        };
+        document.getElementById(`${tab}_reuse_seed`).onclick = seed(`${tab}_seed`, "Seed");
+        document.getElementById(`${tab}_reuse_subseed`).onclick = seed(`${tab}_subseed`, "Variation seed");
+        document.addEventListener("easel-status", (event) => easel.galleries[tab].showEmpty(event.detail));
+    }
 });

@@ -3,18 +3,24 @@
 
 const watched = {};
 
+/** A tab's job waits or runs; without a name: that of any tab. */
+function tabBusy(tab) { return tab ? !!watched[tab]?.live : Object.values(watched).some((one) => one.live); }
+Object.defineProperty(easel, "busy", {get: () => tabBusy()});
+
 function jobAction(id, action) { return ask(`easel/jobs/${id}/${action}`, {}); }
 
-/** Tell that a request came to its end: "refused", or the last state of its job. */
-function tellEnd(state) { document.dispatchEvent(new CustomEvent("easel-ended", {detail: state})); }
+/** Tell that a request of a tab came to its end: "refused", or the last state of its job. */
+function tellEnd(tab, state) { document.dispatchEvent(new CustomEvent("easel-ended", {detail: {tab, state}})); }
+
+const answered = {};
 
 /** Called with what submit answered: {id} or {error, hint, field}. */
 function easelSubmitted(tab, raw) {
     let reply = {};
     try { reply = JSON.parse(raw || "{}"); } catch { return; }
     document.getElementById(`${tab}_generate`).classList.remove("sent");
-    if (reply.client && reply.client === easel.answered) return; // an answer that was seen: the press did not arrive
-    easel.answered = reply.client;
+    if (reply.client && reply.client === answered[tab]) return; // an answer that was seen: the press did not arrive
+    answered[tab] = reply.client;
     newClientId(tab);
     const panel = document.getElementById(`html_log_${tab}`);
     panel.textContent = "";
@@ -25,7 +31,7 @@ function easelSubmitted(tab, raw) {
         control?.classList.add("field-wrong");
         toast(`${reply.error} ${reply.hint || ""}`);
         panel.textContent = `${reply.error} ${reply.hint || ""}`;
-        tellEnd("refused");
+        tellEnd(tab, "refused");
     } else if (reply.id) watchJob(tab, reply.id, true);
 }
 
@@ -64,12 +70,10 @@ function showProgress(tab, job) {
     }
     row.querySelector(".progress-text").textContent = words.join(" \u00b7 ");
     row.hidden = !words.length;
-    easel.busy = running || waits;
-    const busy = document.getElementById(`${tab}_actions_column`);
-    busy.classList.toggle("busy", easel.busy);
-    for (const name of ["interrupt", "skip"]) document.getElementById(`${tab}_${name}`).disabled = !easel.busy;
+    document.getElementById(`${tab}_actions_column`).classList.toggle("busy", running || waits);
+    for (const name of ["interrupt", "skip"]) document.getElementById(`${tab}_${name}`).disabled = !running && !waits;
     const left = progress?.eta_s ? ` \u00b7 ${t("job.left", {time: formatTime(progress.eta_s)})}` : "";
-    if (easel.titleProgress) setTitle(running ? `${Math.round(part * 100)}%${left}` : waits ? t("job.state.queued") : "");
+    if (easel.titleProgress && (running || tab === easel.form)) setTitle(running ? `${Math.round(part * 100)}%${left}` : waits ? t("job.state.queued") : "");
 }
 
 /** Follow one job until it is over. A newer press waits in the queue until the older one is done. */
@@ -84,11 +88,11 @@ function watchJob(tab, id, isNew) {
             const job = await ask(`easel/jobs/${id}`);
             if (watched[tab] !== watch) return;
             watch.job = job;
+            watch.live = ["queued", "running"].includes(job.state);
             easel.galleries[tab].show(job);
             showProgress(tab, job);
-            if (!["queued", "running"].includes(job.state)) {
-                watch.live = false;
-                tellEnd(job.state);
+            if (!watch.live) {
+                tellEnd(tab, job.state);
                 if (watch.next.length) setTimeout(() => watchJob(tab, watch.next.shift()), 600);
                 return;
             }
@@ -109,8 +113,8 @@ function tellStopping(tab, watch) {
     if (watch.job) showProgress(tab, watch.job);
 }
 
-onUiLoaded(() => {
-    const tab = "txt2img", generate = document.getElementById(`${tab}_generate`);
+function startWatching(tab) {
+    const generate = document.getElementById(`${tab}_generate`);
     newClientId(tab);
     generate.addEventListener("click", (event) => {
         if (event.detail > 1) { event.stopImmediatePropagation(); return; } // the second half of a double click
@@ -121,11 +125,15 @@ onUiLoaded(() => {
         button.disabled = true;
         button.addEventListener("click", () => {
             const watch = watched[tab];
-            if (!watch || !easel.busy) return;
+            if (!watch || !tabBusy(tab)) return;
             jobAction(watch.id, name).catch(tell);
             if (name === "interrupt") tellStopping(tab, watch);
         });
     }
     document.addEventListener("easel-language", () => { if (watched[tab]?.job) showProgress(tab, watched[tab].job); });
     ask(`easel/jobs?tag=${tab}&last=1`).then((found) => { if (found.length && !watched[tab]) watchJob(tab, found[0].id); }).catch(() => {});
+}
+
+onUiLoaded(() => {
+    for (const tab of easel.forms) startWatching(tab);
 });

@@ -59,19 +59,19 @@ function recordKey(input) {
 }
 
 onUiLoaded(() => {
-    const click = (id) => () => { const button = document.getElementById(id); if (!button || button.disabled) return false; button.click(); };
+    const click = (name) => () => { const button = document.getElementById(`${easel.form}_${name}`); if (!button || button.disabled) return false; button.click(); };
     const inPrompt = (change) => (event) => event.target.closest?.(".prompt") && event.target.tagName === "TEXTAREA" ? change(event.target) : false;
     const inGallery = (act) => () => {
-        const gallery = easel.galleries.txt2img;
+        const gallery = easel.galleries[easel.form];
         if (!gallery.picture || !uiElementIsVisible(gallery.panel)) return false;
         const at = document.activeElement;
         if (at && at !== document.body && !gallery.panel.contains(at)) return false;
         act(gallery);
     };
     Object.assign(easel.actions, {
-        generate: click("txt2img_generate"),
-        skip: click("txt2img_skip"),
-        interrupt: () => (document.querySelector("ul.options") ? false : click("txt2img_interrupt")()),
+        generate: click("generate"),
+        skip: click("skip"),
+        interrupt: () => (document.querySelector("ul.options") ? false : click("interrupt")()),
         weight_up: inPrompt((area) => changeWeight(area, 1)),
         weight_down: inPrompt((area) => changeWeight(area, -1)),
         move_left: inPrompt((area) => movePart(area, -1)),
@@ -82,11 +82,12 @@ onUiLoaded(() => {
         search: () => searchSettings(""),
         help: showKeys,
     });
-    const button = document.querySelector('[data-action="keys"]');
-    button.onclick = showKeys;
-    const name = () => { button.title = t("keys.title"); button.setAttribute("aria-label", button.title); };
-    name();
-    document.addEventListener("easel-language", name);
+    for (const button of document.querySelectorAll('[data-action="keys"]')) {
+        const name = () => { button.title = t("keys.title"); button.setAttribute("aria-label", button.title); };
+        button.onclick = showKeys;
+        name();
+        document.addEventListener("easel-language", name);
+    }
     onOptionsChanged(() => {
         for (const action of Object.keys(easel.keys)) easel.keys[action] = opts[`key_${action}`];
         applyWords();

@@ -32,5 +32,5 @@ onUiLoaded(() => {
         const file = Array.from(event.clipboardData?.files || []).find((one) => one.type.startsWith("image/"));
         if (file && uiElementIsVisible(drop)) read(file);
     });
-    send.onclick = () => { pasteInfotext(infotext).catch(tell); selectTab("txt2img"); };
+    send.onclick = () => { pasteInfotext(infotext, "txt2img").catch(tell); selectTab("txt2img"); };
 });

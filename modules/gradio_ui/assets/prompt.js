@@ -12,16 +12,16 @@ function setValue(element, value) {
     if (element.tagName === "INPUT") element.dispatchEvent(new Event("change", {bubbles: true}));
 }
 
-/** Hand values to the form through Python, which knows ranges and choices: {fields, whole} or {values}. */
-function fillForm(wish) {
-    setValue(box("txt2img_pasted"), `${randomId()}\n${JSON.stringify(wish)}`);
-    setTimeout(() => document.getElementById("txt2img_paste_button").click(), 30);
+/** Hand values to a tab's form through Python, which knows ranges and choices: {fields, whole} or {values}. */
+function fillForm(wish, tab = easel.form) {
+    setValue(box(`${tab}_pasted`), `${randomId()}\n${JSON.stringify(wish)}`);
+    setTimeout(() => document.getElementById(`${tab}_paste_button`).click(), 30);
 }
 
-async function pasteInfotext(text) {
+async function pasteInfotext(text, tab = easel.form) {
     const found = await ask("easel/parse", {infotext: text});
     if (!("Steps" in found.fields) && !("Seed" in found.fields)) { toast(t("prompt.nothing")); return; }
-    fillForm({fields: found.fields, whole: true});
+    fillForm({fields: found.fields, whole: true}, tab);
     const what = found.unknown.map((name) => `${name}: ${found.fields[name]}`).join(", ");
     toast(what ? t("prompt.pasted_but", {what}) : t("prompt.pasted"));
 }
@@ -37,7 +37,7 @@ const countLater = {};
 function countTokens(id) {
     clearTimeout(countLater[id]);
     countLater[id] = setTimeout(async () => {
-        const styles = Array.from(document.querySelectorAll("#txt2img_styles .token span"), (one) => one.textContent.trim());
+        const styles = chosenStyles(id.split("_")[0]);
         try {
             const found = await ask("easel/tokens", {text: box(id).value, styles, negative: id.endsWith("neg_prompt")});
             const counter = document.querySelector(`[data-counter="${id}"]`);
@@ -119,8 +119,8 @@ function movePart(area, direction) {
     area.setSelectionRange(begin, begin + words[other].length);
 }
 
-function clear_prompt() {
-    const prompt = box("txt2img_prompt"), negative = box("txt2img_neg_prompt");
+function clear_prompt(tab = easel.form) {
+    const prompt = box(`${tab}_prompt`), negative = box(`${tab}_neg_prompt`);
     const before = [prompt.value, negative.value];
     if (!before[0] && !before[1]) return;
     const clear = make("button", {type: "button", class: "danger", text: t("prompt.clear")});
@@ -134,8 +134,8 @@ function clear_prompt() {
     };
 }
 
-function switchWidthHeight() {
-    const width = numberOf("txt2img_width"), height = numberOf("txt2img_height"), kept = width.value;
+function switchWidthHeight(tab = easel.form) {
+    const width = numberOf(`${tab}_width`), height = numberOf(`${tab}_height`), kept = width.value;
     setValue(width, height.value); setValue(height, kept);
 }
 
@@ -154,23 +154,23 @@ function qualitySteps(name) {
     return String(Math.max(1, Math.round(spread[name])));
 }
 
-function showRatio() {
-    const now = `${numberOf("txt2img_width")?.value}x${numberOf("txt2img_height")?.value}`;
-    for (const one of document.querySelectorAll("[data-ratio]")) one.setAttribute("aria-pressed", String(ratioSize(one.dataset.ratio).join("x") === now));
-    const steps = numberOf("txt2img_steps")?.value;
-    for (const one of document.querySelectorAll("[data-quality]")) one.setAttribute("aria-pressed", String(qualitySteps(one.dataset.quality) === steps));
+function showRatio(tab) {
+    const form = document.getElementById(`${tab}_settings`), now = `${numberOf(`${tab}_width`)?.value}x${numberOf(`${tab}_height`)?.value}`;
+    for (const one of form.querySelectorAll("[data-ratio]")) one.setAttribute("aria-pressed", String(ratioSize(one.dataset.ratio).join("x") === now));
+    const steps = numberOf(`${tab}_steps`)?.value;
+    for (const one of form.querySelectorAll("[data-quality]")) one.setAttribute("aria-pressed", String(qualitySteps(one.dataset.quality) === steps));
 }
 
-onUiLoaded(() => {
-    for (const id of ["txt2img_prompt", "txt2img_neg_prompt"]) {
+function startBoxes(tab) {
+    for (const id of [`${tab}_prompt`, `${tab}_neg_prompt`]) {
         const area = box(id);
         area.addEventListener("input", () => { countTokens(id); checkBrackets(id); });
         document.querySelector(`[data-counter="${id}"]`).onclick = () => countTokens(id);
         let seen = "";
         setInterval(() => { if (area.value !== seen) { seen = area.value; countTokens(id); checkBrackets(id); } }, 600);
+        document.addEventListener("easel-language", () => checkBrackets(id));
     }
-    document.addEventListener("easel-language", () => { checkBrackets("txt2img_prompt"); checkBrackets("txt2img_neg_prompt"); });
-    const row = document.getElementById("txt2img_prompt_container");
+    const row = document.getElementById(`${tab}_prompt_container`);
     row.addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) { event.preventDefault(); row.classList.add("dropping"); } });
     row.addEventListener("dragleave", () => row.classList.remove("dropping"));
     row.addEventListener("drop", async (event) => {
@@ -180,29 +180,36 @@ onUiLoaded(() => {
         event.preventDefault();
         try {
             const found = await readPicture(file);
-            if (found.infotext) await pasteInfotext(found.infotext); else toast(t("prompt.no_info"));
+            if (found.infotext) await pasteInfotext(found.infotext, tab); else toast(t("prompt.no_info"));
         } catch (error) { tell(error); }
     });
-    document.getElementById("paste").onclick = async () => {
+    document.querySelector(`#${tab}_tools #paste`).onclick = async () => {
         try {
-            const text = box("txt2img_prompt").value.trim() || easel.lastInfotext?.() || (await ask("easel/last-paper")).infotext;
-            await pasteInfotext(text);
+            const text = box(`${tab}_prompt`).value.trim() || easel.lastInfotext?.(tab) || (await ask("easel/last-paper")).infotext;
+            await pasteInfotext(text, tab);
         } catch (error) { tell(error); }
     };
-    document.getElementById("txt2img_clear_prompt").onclick = clear_prompt;
-    document.getElementById("txt2img_res_switch_btn").onclick = switchWidthHeight;
-    document.getElementById("txt2img_random_seed").onclick = () => setValue(numberOf("txt2img_seed"), "-1");
-    document.getElementById("txt2img_random_subseed").onclick = () => setValue(numberOf("txt2img_subseed"), "-1");
-    for (const one of document.querySelectorAll("[data-ratio]")) one.onclick = () => {
+    document.getElementById(`${tab}_clear_prompt`).onclick = () => clear_prompt(tab);
+}
+
+function startNumbers(tab) {
+    const put = (name, value) => setValue(numberOf(`${tab}_${name}`), String(value)), form = document.getElementById(`${tab}_settings`);
+    document.getElementById(`${tab}_res_switch_btn`).onclick = () => switchWidthHeight(tab);
+    for (const name of ["seed", "subseed"]) document.getElementById(`${tab}_random_${name}`).onclick = () => put(name, -1);
+    for (const one of form.querySelectorAll("[data-ratio]")) one.onclick = () => {
         const [width, height] = ratioSize(one.dataset.ratio);
-        setValue(numberOf("txt2img_width"), String(width)); setValue(numberOf("txt2img_height"), String(height));
+        put("width", width); put("height", height);
     };
-    for (const one of document.querySelectorAll("[data-quality]")) one.onclick = () => setValue(numberOf("txt2img_steps"), qualitySteps(one.dataset.quality));
-    for (const id of ["txt2img_width", "txt2img_height"]) numberOf(id).addEventListener("paste", (event) => {
+    for (const one of form.querySelectorAll("[data-quality]")) one.onclick = () => put("steps", qualitySteps(one.dataset.quality));
+    for (const name of ["width", "height"]) numberOf(`${tab}_${name}`).addEventListener("paste", (event) => {
         const pair = event.clipboardData.getData("text").match(/^\s*(\d+)\D+(\d+)\s*$/);
         if (!pair) return;
         event.preventDefault();
-        setValue(numberOf("txt2img_width"), pair[1]); setValue(numberOf("txt2img_height"), pair[2]);
+        put("width", pair[1]); put("height", pair[2]);
     });
-    setInterval(showRatio, 500);
+    setInterval(() => showRatio(tab), 500);
+}
+
+onUiLoaded(() => {
+    for (const tab of easel.forms) { startBoxes(tab); startNumbers(tab); }
 });

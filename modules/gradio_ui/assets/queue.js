@@ -15,8 +15,8 @@ onUiLoaded(() => {
         if (job.state === "queued") return [button("up", "queue.up", act("up")), button("down", "queue.down", act("down")), button("clear", "queue.cancel", act("cancel"))];
         if (job.state === "running") return [button("stop", "queue.stop", act("interrupt"))];
         const copy = job.error ? [button("paste", "stage.copy", async () => toast(t(await copyText(errorDetails(job.error)) ? "stage.copied" : "stage.not_copied")))] : [];
-        const show = job.tag === "txt2img" && job.pictures.length
-            ? [button("show", "queue.show", async () => { watchJob("txt2img", job.id); selectTab("txt2img"); })] : [];
+        const show = easel.forms.includes(job.tag) && job.pictures.length
+            ? [button("show", "queue.show", async () => { watchJob(job.tag, job.id); selectTab(job.tag); })] : [];
         if (job.training) return job.state === "done" ? [] : [...copy, button("refresh", "queue.resume", act("retry"))];
         return [...show, ...copy, button("refresh", "queue.retry", act("retry"))];
     }

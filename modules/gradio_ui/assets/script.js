@@ -11,6 +11,13 @@ var opts = {};
 var uiCurrentTab = null;
 var uiLoaded = false;
 
+/** The tabs that make pictures, and the one that was looked at last. */
+easel.forms = ["txt2img"];
+easel.form = "txt2img";
+
+/** Ids that a name of the text table stands for: `*_steps` is the control of every tab that makes pictures. */
+function namedIds(name) { return name.startsWith("*") ? easel.forms.map((tab) => tab + name.slice(1)) : [name]; }
+
 function gradioApp() {
     const found = document.getElementsByTagName("gradio-app")[0] || document;
     return found.shadowRoot || found;
@@ -64,10 +71,10 @@ function setTitle(text) { document.title = text ? `${text} - Easel` : "Easel"; }
 
 (function watch() {
     let planned = false;
-    const named = Object.keys(easel.words.en).filter((key) => /^(label|tip)\./.test(key)).map((key) => key.split(".")[1]);
+    const named = Object.keys(easel.words.en).filter((key) => /^(label|tip)\./.test(key)).flatMap((key) => namedIds(key.split(".")[1]));
     /** Gradio mounts part by part: the page is there when every control that has a label or a tip is. */
     function mounted() {
-        return document.querySelector("#txt2img_prompt textarea") && document.querySelector("#footer span")
+        return easel.forms.every((tab) => document.querySelector(`#${tab}_prompt textarea`)) && document.querySelector("#footer span")
             && document.querySelector("[data-action=keys]") && document.querySelector("#queue_list") && document.querySelector("#settings_list")
             && named.every((id) => document.getElementById(id));
     }

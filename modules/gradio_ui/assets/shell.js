@@ -58,6 +58,7 @@ function selectTab(id) {
     }
     for (const one of document.querySelectorAll("#tabs > .tabitem")) one.style.display = one.id === `tab_${id}` ? "block" : "none";
     try { localStorage.setItem("easel.tab", id); } catch { /* private window */ }
+    if (easel.forms.includes(id)) easel.form = id;
     document.dispatchEvent(new CustomEvent("easel-tab", {detail: id}));
 }
 function switch_to_txt2img() { selectTab("txt2img"); return Array.from(arguments); }
@@ -125,7 +126,7 @@ async function showModels(refresh) {
     choice.replaceChildren(...titles.map((one) => make("option", {value: one, text: broken(one) ? t("quick.broken", {model: one}) : one,
         disabled: broken(one), selected: one === chosen})));
     if (!titles.length) choice.append(make("option", {value: "", text: t("quick.no_models")}));
-    if (refresh) fillForm({models: true});
+    if (refresh) for (const tab of easel.forms) fillForm({models: true}, tab);
 }
 function selectCheckpoint(title) { return ask("easel/models/choose", {title}).then(showStatus).catch(tell); }
 

@@ -47,25 +47,28 @@ function labelControl(id, words) {
     if (range) range.setAttribute("aria-label", words);
 }
 
+function nameElement(kind, id, key) {
+    if (kind === "label") labelControl(id, t(key));
+    else if (kind === "tip") {
+        for (const element of document.querySelectorAll(`[id="${id}"]`)) { // the tools of each tab have a "paste"
+            element.title = t(key, easel.keys); // a tip may name the key of its action
+            if (element.tagName === "BUTTON" && !element.textContent.trim()) element.setAttribute("aria-label", element.title);
+        }
+    } else if (kind === "placeholder") {
+        const area = box(id);
+        if (area) area.placeholder = t(key);
+    } else {
+        const button = document.getElementById(`tab_button_${id}`);
+        if (button) setWord(button, t(key));
+    }
+}
+
 /** Write the words of the chosen language into everything that names a key. */
 function applyWords(root = document) {
     document.documentElement.lang = easel.pick() === "zh" ? "zh-CN" : "en";
     for (const key of Object.keys(easel.words.en)) {
-        const [kind, id] = key.split(/\.(.*)/);
-        if (kind === "label") labelControl(id, t(key));
-        else if (kind === "tip") {
-            const element = document.getElementById(id);
-            if (element) {
-                element.title = t(key, easel.keys); // a tip may name the key of its action
-                if (element.tagName === "BUTTON" && !element.textContent.trim()) element.setAttribute("aria-label", element.title);
-            }
-        } else if (kind === "placeholder") {
-            const box = document.querySelector(`#${id} textarea`);
-            if (box) box.placeholder = t(key);
-        } else if (kind === "tab") {
-            const button = document.getElementById(`tab_button_${id}`);
-            if (button) setWord(button, t(key));
-        }
+        const [kind, name] = key.split(/\.(.*)/);
+        if (["label", "tip", "placeholder", "tab"].includes(kind)) for (const id of namedIds(name)) nameElement(kind, id, key);
     }
     for (const element of root.querySelectorAll("[data-t]")) setWord(element, t(element.dataset.t));
     for (const element of root.querySelectorAll("[data-t-title]")) {

@@ -1,4 +1,7 @@
-"""The page's words: one flat table per language, English first. `label.<id>` and `tip.<id>` belong to controls."""
+"""The page's words: one flat table per language, English first. `label.<id>` and `tip.<id>` belong to controls.
+
+`label.*_steps` belongs to the control of that name in every tab that makes pictures.
+"""
 
 from __future__ import annotations
 
@@ -22,3 +25,10 @@ def languages() -> list[str]:
 def text(key: str) -> str:
     """The English words of a key; the page translates them in the browser."""
     return table("en")[key]
+
+
+def control_text(kind: str, elem_id: str) -> str:
+    """The English label, tip or placeholder of a control: its own, or that of its name in every tab."""
+    words = table("en")
+    own = f"{kind}.{elem_id}"
+    return words[own] if own in words else words[f"{kind}.*_{elem_id.partition('_')[2]}"]
