@@ -11,26 +11,8 @@ from modules.core.errors import NotFoundError
 from modules.processing.models.catalog import CHECKPOINT, ModelCatalog, ModelFile
 from modules.processing.models.vae import VAE
 from modules.processing.options import CLIP_SKIP
-from modules.processing.papers import request_from_infotext
-from modules.processing.requests import Generate, ModelChoice
-
-FIELDS = {
-    "prompt.positive": "prompt",
-    "prompt.negative": "negative_prompt",
-    "shape.width": "width",
-    "shape.height": "height",
-    "seed.seed": "seed",
-    "seed.variation": "subseed",
-    "seed.variation_strength": "subseed_strength",
-    "seed.resize_from_width": "seed_resize_from_w",
-    "seed.resize_from_height": "seed_resize_from_h",
-    "sampling.sampler": "sampler_name",
-    "sampling.schedule": "scheduler",
-    "sampling.steps": "steps",
-    "sampling.cfg_scale": "cfg_scale",
-    "sampling.eta": "eta",
-    "model.tiling": "tiling",
-}  # ours: A1111's
+from modules.processing.pasted import request_from_infotext
+from modules.processing.requests import ModelChoice
 
 
 def fill_from_infotext(body: Txt2Img, catalog: ModelCatalog) -> tuple[Txt2Img, list[str]]:
@@ -41,13 +23,16 @@ def fill_from_infotext(body: Txt2Img, catalog: ModelCatalog) -> tuple[Txt2Img, l
     explicit = set(body.model_fields_set)
     if "sampler_index" in explicit:
         explicit.add("sampler_name")  # the old name of the same thing
-    values = {theirs: _value(pasted.request, ours) for ours, theirs in FIELDS.items() if ours in pasted.given}
+    values = {name: value for name, value in pasted.values.items() if name in Txt2Img.model_fields}
     settings: dict[str, Any] = dict(pasted.request.overrides)
     if pasted.request.model.clip_skip is not None:
         settings[CLIP_SKIP.key] = pasted.request.model.clip_skip
     warnings = [f"The infotext's {name} {value!r} was not understood." for name, value in pasted.unknown.items()]
+    values.pop("alwayson_scripts", None)
+    if values.pop("enable_hr", None):
+        warnings.append("The infotext's Hires upscale was not followed.")
     warnings += _follow_models(pasted.request.model, catalog, values, settings)
-    changes = {name: value for name, value in values.items() if name not in explicit and value is not None}
+    changes = {name: value for name, value in values.items() if name not in explicit}
     changes["override_settings"] = {**settings, **(body.override_settings or {})}
     return body.model_copy(update=changes), warnings
 
@@ -71,6 +56,7 @@ def _follow_models(
         if file := _here(model.refiner.checkpoint, catalog.find_checkpoint):
             values |= {"refiner_checkpoint": file.title, "refiner_switch_at": model.refiner.switch_at}
         else:
+            values.pop("refiner_checkpoint", None)
             warnings.append(f"The infotext's refiner {model.refiner.checkpoint!r} is not here; none was used.")
     return warnings
 
@@ -87,8 +73,3 @@ def _here(wish: str, find: Callable[[str], ModelFile]) -> ModelFile | None:
     name = match["name"] if match and match["name"] else wish
     names = {re.sub("[,:]", "", one).casefold() for one in (file.stem, file.path.name, file.name)}
     return file if name.casefold() in names else None
-
-
-def _value(request: Generate, name: str) -> Any:
-    group, field = name.split(".")
-    return getattr(getattr(request, group), field)

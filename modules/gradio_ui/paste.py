@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.settings import Settings, setting_registry
-from modules.processing.papers import request_from_fields, silent_settings, take_settings
+from modules.processing.pasted import request_from_fields, silent_settings, take_settings
 
-CONTROLS = {
-    "prompt.positive": "prompt",
-    "prompt.negative": "negative",
-    "shape.width": "width",
-    "shape.height": "height",
-    "seed.seed": "seed",
-    "seed.variation": "subseed",
-    "seed.variation_strength": "subseed_strength",
-    "seed.resize_from_width": "seed_resize_from_w",
-    "seed.resize_from_height": "seed_resize_from_h",
-    "sampling.sampler": "sampler",
-    "sampling.schedule": "schedule",
-    "sampling.steps": "steps",
-    "sampling.cfg_scale": "cfg_scale",
-}  # part of the request: control
+CONTROLS = {"negative_prompt": "negative", "sampler_name": "sampler", "scheduler": "schedule"}  # A1111's name: ours
+NAMED = {
+    *("prompt", "negative_prompt", "width", "height", "seed", "subseed", "subseed_strength", "seed_resize_from_w"),
+    *("seed_resize_from_h", "sampler_name", "scheduler", "steps", "cfg_scale"),
+}  # what has a control
 # restored when a whole picture is pasted, so that leftovers of the last one do not change this one
 RESET: Mapping[str, Any] = {
     "negative": "",
@@ -39,12 +29,7 @@ OWN_CONTROL = {"Model hash", "Model", "VAE hash", "VAE"}  # chosen above the for
 def paste_values(found: Mapping[str, str], settings: Settings, *, whole: bool = True) -> dict[str, Any]:
     """{control: value} from a parsed infotext. `whole`: a complete paper, not one chip of it."""
     pasted = request_from_fields(found)
-    values: dict[str, Any] = {}
-    for part, control in CONTROLS.items():
-        group, name = part.split(".")
-        value = getattr(getattr(pasted.request, group), name)
-        if part in pasted.given and value is not None:  # None: a name that nobody knows
-            values[control] = value
+    values = {CONTROLS.get(name, name): value for name, value in pasted.values.items() if name in NAMED}
     if not whole and "Schedule type" not in found and values.get("schedule") == "Automatic":
         del values["schedule"]  # the sampler's chip says nothing of it
     refiner = pasted.request.model.refiner

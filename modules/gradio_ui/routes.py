@@ -30,7 +30,7 @@ from modules.imaging.saving import PATHS
 from modules.jobs.pictures import HEADERS, picture_path, picture_type
 from modules.processing.models.catalog import check_choice
 from modules.processing.options import LAST_INFOTEXT
-from modules.processing.papers import request_from_fields
+from modules.processing.pasted import request_from_fields
 
 log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"

@@ -1,25 +1,30 @@
-"""A picture's papers: the A1111 infotext it carries, the JSON request beside it, and both read back into a request."""
+"""A picture's papers: the A1111 infotext it carries and the JSON request beside it. `pasted` reads them back."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import get_args
 
-from modules.core.errors import UserError
-from modules.core.settings import Setting, Settings, setting_registry
+from modules.core.settings import Settings, setting_registry
 from modules.core.version import VERSION
-from modules.imaging.infotext import build_infotext, parse_infotext
+from modules.imaging.infotext import build_infotext
 from modules.processing import options
-from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape
+from modules.processing.requests import Fill, ResizeMode, SoftInpainting
 from modules.processing.resolve import PicturePlan, Plan
 from modules.processing.samplers import knob_settings, samplers
 from modules.processing.samplers import options as sampler_options
-from modules.processing.schedules import schedules, split_combined_name
 
 FORMAT = 1  # of the JSON block
+RESIZES: Mapping[ResizeMode, str] = {
+    "just": "Just resize",
+    "crop": "Crop and resize",
+    "fill": "Resize and fill",
+    "latent": "Just resize (latent upscale)",
+}
+FILLS: Mapping[Fill, str] = {one: one for one in get_args(Fill)}
+SOFT = {one.name: f"Soft inpainting {one.name.replace('_', ' ')}" for one in dataclasses.fields(SoftInpainting)}
 
 
 def infotext_fields(plan: Plan, picture: PicturePlan, settings: Settings) -> dict[str, object]:
@@ -118,149 +123,3 @@ def picture_request(plan: Plan, batch: int, index: int, environment: Mapping[str
 
 def write_infotext(picture: PicturePlan, fields: Mapping[str, object]) -> str:
     return build_infotext(picture.prompt, picture.negative, fields)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pasted:
-    """A request read from an infotext. `given`: dotted names of what it said; `unknown`: fields not understood."""
-
-    request: Generate
-    given: frozenset[str]
-    unknown: Mapping[str, str]
-
-
-def request_from_infotext(text: str) -> Pasted:
-    """Read an infotext into a request. Settings found there become overrides; the rest is told in `unknown`."""
-    return request_from_fields(parse_infotext(text))
-
-
-def request_from_fields(found: Mapping[str, str]) -> Pasted:
-    """`request_from_infotext`, of a parsed infotext or some of its fields."""
-    fields = dict(found)
-    take = _Taker(fields)
-    prompt = Prompt(
-        positive=take.text("Prompt", "prompt.positive"), negative=take.text("Negative prompt", "prompt.negative")
-    )
-    shape = Shape(width=take.number("Size-1", "shape.width", 512), height=take.number("Size-2", "shape.height", 512))
-    fields.pop("Size", None)
-    seed = Seed(
-        seed=take.number("Seed", "seed.seed", -1),
-        variation=take.number("Variation seed", "seed.variation", -1),
-        variation_strength=take.decimal("Variation seed strength", "seed.variation_strength", 0.0),
-        resize_from_width=take.number("Seed resize from-1", "seed.resize_from_width", 0),
-        resize_from_height=take.number("Seed resize from-2", "seed.resize_from_height", 0),
-    )
-    fields.pop("Seed resize from", None)
-    sampling = Sampling(
-        sampler=None,
-        steps=take.number("Steps", "sampling.steps", 20),
-        cfg_scale=take.decimal("CFG scale", "sampling.cfg_scale", 7.0),
-    )
-    sampling = _sampler(take, sampling)
-    eta = fields.pop("Eta", None) or fields.pop("Eta DDIM", None)
-    if eta is not None:
-        sampling = dataclasses.replace(sampling, eta=_decimal(eta))
-        take.given.add("sampling.eta")
-    title, short_hash = take.text("Model", "model.checkpoint"), fields.pop("Model hash", "")
-    refiner = take.text("Refiner", "model.refiner")
-    switch_at = take.decimal("Refiner switch at", "model.refiner", 0.8)
-    model = ModelChoice(
-        checkpoint=f"{title} [{short_hash}]" if title and short_hash else title or short_hash or None,
-        vae=take.text("VAE", "model.vae") or None,
-        clip_skip=take.number("Clip skip", "model.clip_skip", 0) or None,
-        tiling=True if take.text("Tiling", "model.tiling") == "True" else None,
-        refiner=Refiner(checkpoint=refiner, switch_at=switch_at) if refiner else None,
-    )
-    for known in ("VAE hash", "Version", "Size"):
-        fields.pop(known, None)
-    overrides = take_settings(fields)
-    if "RNG" not in found and "sampling.steps" in take.given:
-        overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
-    request = Generate(prompt=prompt, shape=shape, seed=seed, sampling=sampling, model=model, overrides=overrides)
-    return Pasted(request=request, given=frozenset(take.given), unknown={**fields, **take.unknown})
-
-
-def _sampler(take: _Taker, sampling: Sampling) -> Sampling:
-    """Sampler and schedule, also of the combined names ("DPM++ 2M Karras") from before the two were parted."""
-    name, schedule = take.text("Sampler", "sampling.sampler"), take.text("Schedule type", "sampling.schedule")
-    if schedule and schedule.casefold() != "automatic" and schedule not in schedules:
-        take.unknown["Schedule type"], schedule = schedule, ""
-    from_name = "Automatic"
-    if name:
-        try:
-            name, from_name = split_combined_name(name)
-        except UserError:
-            take.unknown["Sampler"], name = name, ""
-        else:
-            take.given.add("sampling.schedule")
-    return dataclasses.replace(sampling, sampler=name or None, schedule=schedule or from_name)
-
-
-class _Taker:
-    """Takes fields out of a parsed infotext and remembers what was there."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        self.fields = fields
-        self.given: set[str] = set()
-        self.unknown: dict[str, str] = {}
-
-    def text(self, field: str, name: str) -> str:
-        value = self.fields.pop(field, None)
-        if value is not None:
-            self.given.add(name)
-        return value or ""
-
-    def number(self, field: str, name: str, default: int) -> int:
-        return int(self.decimal(field, name, default))
-
-    def decimal(self, field: str, name: str, default: float) -> float:
-        value = self.fields.get(field)
-        number = None if value is None else _decimal(value)
-        if value is None:
-            return default
-        self.fields.pop(field)
-        if number is None:
-            self.unknown[field] = value
-            return default
-        self.given.add(name)
-        return number
-
-
-def _decimal(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e18 else None  # also refuses nan and inf
-
-
-def silent_settings() -> dict[str, Any]:
-    """What a whole paper means by not naming a setting, by key: A1111 writes those that are not at their default."""
-    shaping = (one for one in setting_registry if one.infotext and one.scope == "user")
-    return {**{one.key: one.default for one in shaping}, sampler_options.NOISE_SOURCE.key: "GPU"}
-
-
-def take_settings(fields: dict[str, str]) -> dict[str, Any]:
-    """Fields that are settings, by key; they are taken out of `fields`."""
-    found: dict[str, Any] = {}
-    by_field = {one.infotext: one for one in setting_registry if one.infotext}
-    for field in list(fields):
-        setting = by_field.get(field)
-        value = None if setting is None else _setting_value(setting, fields[field])
-        if setting is not None and value is not None:
-            found[setting.key] = value
-            fields.pop(field)
-    return found
-
-
-def _setting_value(setting: Setting[Any], text: str) -> object | None:
-    kind = type(setting.default)
-    value: object | None = text
-    if kind is bool:
-        value = text.casefold() in {"true", "1", "on"}
-    elif kind in (int, float):
-        value = _decimal(text)
-    try:
-        return None if value is None else setting.check(value)
-    except UserError:
-        return None

@@ -16,7 +16,8 @@ from modules.core.settings import Settings
 from modules.core.version import VERSION
 from modules.imaging.metadata import open_image, read_papers
 from modules.processing.engine import Engine
-from modules.processing.papers import FORMAT, request_from_infotext
+from modules.processing.papers import FORMAT
+from modules.processing.pasted import request_from_infotext
 from modules.processing.requests import After, Generate
 from modules.processing.resolve import Plan, resolve
 

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar, Union
 from modules.core.errors import UserError
 
 JsonValue = Union[None, bool, int, float, str, list["JsonValue"], dict[str, "JsonValue"]]  # noqa: UP007
+ResizeMode = Literal["just", "crop", "fill", "latent"]  # in the order of A1111's numbers, as the next
+Fill = Literal["fill", "original", "latent noise", "latent nothing"]
 T = TypeVar("T")
 
 
@@ -135,7 +137,7 @@ class InitImage:
     kind: Literal["image"] = "image"
     images: tuple[str, ...] = ()
     strength: float = 0.75
-    resize: Literal["just", "crop", "fill", "latent"] = "just"
+    resize: ResizeMode = "just"
     image_cfg_scale: float | None = None
 
 
@@ -174,7 +176,7 @@ class MaskedImage:
     init: InitImage
     mask: Mask
     kind: Literal["masked"] = "masked"
-    fill: Literal["fill", "original", "latent noise", "latent nothing"] = "original"
+    fill: Fill = "original"
     padding: int | None = None
     soft: SoftInpainting | None = None
 
