@@ -23,7 +23,7 @@ from modules.gradio_ui.texts import text
 from modules.gradio_ui.theme import easel_theme
 
 SCRIPTS = (
-    *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "pnginfo"),
+    *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "send", "pnginfo"),
     *("settings", "queue", "community"),
 )  # in this order
 MAX_FILE_SIZE = "64mb"

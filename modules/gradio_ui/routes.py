@@ -20,12 +20,14 @@ from starlette.staticfiles import StaticFiles
 from modules.core.changes import check_may_change
 from modules.core.errors import EaselError, NotFoundError
 from modules.gradio_ui import options, texts
+from modules.gradio_ui.inputs import keep_picture
 from modules.gradio_ui.job_view import job_json, jobs_json
 from modules.gradio_ui.model_view import broken_titles, checkpoint_titles, status_json
 from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.infotext import parse_infotext
+from modules.imaging.inputs import PREFIX
 from modules.imaging.saving import PATHS
 from modules.jobs.pictures import HEADERS, picture_path, picture_type
 from modules.processing.models.catalog import check_choice
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 ASSETS = Path(__file__).parent / "assets"
 MAX_UPLOAD = 64 * 1024 * 1024
 MAX_JSON = 1024 * 1024
+UPLOADS = ("/read-picture", "/inputs")
 NO_STORE = {"Cache-Control": "no-store"}
 Handler = Callable[[UiServices, Request, bytes], Any]
 
@@ -45,7 +48,7 @@ def answering(handler: Handler, services: UiServices) -> Callable[[Request], Awa
 
     @functools.wraps(handler)
     async def endpoint(request: Request) -> Response:
-        limit = MAX_UPLOAD if request.url.path.endswith("read-picture") else MAX_JSON
+        limit = MAX_UPLOAD if request.url.path.endswith(UPLOADS) else MAX_JSON
         body = b""
         async for piece in request.stream():
             body += piece
@@ -138,6 +141,23 @@ def save(services: UiServices, request: Request, body: bytes) -> Any:
     found, index = pictures(services, request), request.path_params["index"]
     picture_path(found, index)  # a wrong index, or a file that is gone, is 404
     return {"saved": ", ".join(save_favourites(services, found, index))}
+
+
+def take(services: UiServices, request: Request, body: bytes) -> Any:
+    """Keep a job's picture as one to work on."""
+    path = picture_path(pictures(services, request), request.path_params["index"])
+    return keep_picture(services, path, path.name)
+
+
+def put_input(services: UiServices, request: Request, body: bytes) -> Any:
+    """Keep a picture of a person's own to work on; `?name=` is its file's."""
+    return keep_picture(services, body, request.query_params.get("name", ""))
+
+
+def get_input(services: UiServices, request: Request, body: bytes) -> Response:
+    """A picture that was handed in, by the hash in its reference."""
+    path = services.engine.inputs.path(PREFIX + request.path_params["digest"])
+    return FileResponse(path, media_type="image/png", headers=HEADERS)
 
 
 def act(services: UiServices, request: Request, body: bytes) -> Any:
@@ -258,7 +278,10 @@ def routes(services: UiServices) -> list[BaseRoute]:
         at("/easel/jobs/{id:str}/zip", archive),
         at("/easel/jobs/{id:str}/pictures/{index:int}", picture),
         at("/easel/jobs/{id:str}/pictures/{index:int}/save", save, "POST"),
+        at("/easel/jobs/{id:str}/pictures/{index:int}/take", take, "POST"),
         at("/easel/jobs/{id:str}/{action:str}", act, "POST"),
+        at("/easel/inputs", put_input, "POST"),
+        at("/easel/inputs/{digest:str}", get_input),
         at("/easel/settings", get_settings),
         at("/easel/settings", put_settings, "POST"),
         at("/easel/tokens", tokens, "POST"),

@@ -20,6 +20,7 @@ from modules.core.errors import NotFoundError, UserError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.gradio_ui.services import UiServices
+from modules.imaging.inputs import PictureStore
 from modules.processing.engine import EngineStatus
 from modules.processing.models.catalog import ModelFile
 from modules.processing.progress import Picture, Preview, Progress
@@ -217,8 +218,9 @@ class FakeCatalog:
 
 
 class FakeEngine:
-    def __init__(self) -> None:
+    def __init__(self, inputs: Path = Path("inputs")) -> None:
         self.styles, self.catalog = FakeStyles(), FakeCatalog()
+        self.inputs = PictureStore(inputs)
 
     def resolve(self, request: Generate) -> Generate:
         if request.shape.width % 8 or request.shape.height % 8:
@@ -245,7 +247,9 @@ class FakeEngine:
 def fake_services(data: Path, step_s: float = 0.1) -> UiServices:
     paths = Paths(data=data, models=data / "models")
     settings = Settings(paths.config)
-    return UiServices(engine=FakeEngine(), queue=FakeQueue(data / "outputs", step_s), settings=settings, paths=paths)
+    return UiServices(
+        engine=FakeEngine(data / "inputs"), queue=FakeQueue(data / "outputs", step_s), settings=settings, paths=paths
+    )
 
 
 def fake_app(services: UiServices) -> Any:

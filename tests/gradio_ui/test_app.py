@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import io
 import json
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 
@@ -70,6 +72,27 @@ def test_every_script_and_style_of_the_page_is_served(client: TestClient) -> Non
         reply = client.get(f"/{address}")
         assert reply.status_code == 200, address
         assert reply.headers["content-type"].split(";")[0] in ("text/javascript", "application/javascript", "text/css")
+
+
+def test_a_picture_of_a_job_is_kept_to_work_on_with_what_it_says(client: TestClient, services: Any) -> None:
+    job = finished(client, services, "an apple")
+    kept = client.post(f"/easel/jobs/{job['id']}/pictures/0/take").json()
+    assert (kept["width"], kept["height"]) == (64, 64)
+    assert kept["texts"]["parameters"] == job["pictures"][0]["infotext"]
+    shown = client.get(f"/easel/inputs/{kept['reference'].removeprefix('sha256:')}")
+    saved = Image.open(services.queue.snapshot(job["id"]).pictures[0].path)
+    assert Image.open(io.BytesIO(shown.content)).tobytes() == saved.convert("RGB").tobytes()
+    assert client.post(f"/easel/jobs/{job['id']}/pictures/7/take").status_code == 404
+
+
+def test_a_picture_of_ones_own_is_kept_upright(client: TestClient) -> None:
+    raw, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # stands on its side
+    Image.new("RGB", (40, 24), "red").save(raw, "JPEG", exif=exif)
+    kept = client.post("/easel/inputs?name=C:/photos/a.jpg", content=raw.getvalue()).json()
+    assert (kept["name"], kept["width"], kept["height"]) == ("a.jpg", 24, 40)
+    assert client.post("/easel/inputs", content=b"not a picture").status_code == 422
+    assert client.get(f"/easel/inputs/{'0' * 64}").status_code == 404
 
 
 def test_a_picture_is_the_saved_file_itself(client: TestClient, services: Any) -> None:
