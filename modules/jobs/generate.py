@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from modules.jobs.job import Job
 from modules.jobs.queue import Handler
-from modules.processing.engine import Result
+from modules.processing.info import Result
 from modules.processing.progress import Control, Report
 from modules.processing.requests import Generate
 

@@ -21,13 +21,15 @@ from modules.imaging import grids, saving  # noqa: F401  # what they declare is 
 from modules.imaging.inputs import PictureStore
 from modules.processing import options
 from modules.processing.hooks import RESOLVED, Hooks
+from modules.processing.info import Result, result_info
 from modules.processing.memory import device_name, resolve_mode
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
-from modules.processing.progress import Control, Picture, Report, no_report
+from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate
 from modules.processing.resolve import Plan, resolve
+from modules.processing.scripts import read_wish, run_script
 from modules.processing.upscalers import Upscalers
 from modules.prompting.chunks import count_tokens
 from modules.prompting.clip_tokenizer import ClipTokenizer
@@ -56,17 +58,6 @@ class EngineStatus:
     memory_total_bytes: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """All pictures of a request; `info` is what A1111's API calls info, ready for JSON."""
-
-    pictures: tuple[Picture, ...]
-    info: dict[str, object]
-    seconds: float
-    peak_bytes: int
-    interrupted: bool = False
-
-
 class Engine:
     """Resolves and runs requests over one model store. One worker thread per device calls `run`."""
 
@@ -87,18 +78,22 @@ class Engine:
 
     def resolve(self, request: Generate) -> Plan:
         """Decide everything the request left open; UserError names the field that cannot be granted."""
+        if request.after.script is not None:
+            script, wish = read_wish(request, self)
+            script.expected(wish)  # told now, not when its turn comes
         plan = resolve(request, self.settings, self.catalog, self.styles)
         return self.hooks.run(RESOLVED, plan)
 
     def run(self, request: Generate, *, control: Control | None = None, report: Report = no_report) -> Result:
-        """Make the pictures. Seeds drawn here are told in the result."""
+        """Make the pictures, through the request's script where it names one. Seeds drawn are told in the result."""
+        if request.after.script is not None:
+            return run_script(self, request, control or Control(), report)
         return self.run_plan(self.resolve(request), control=control, report=report)
 
     def run_plan(self, plan: Plan, *, control: Control | None = None, report: Report = no_report) -> Result:
-        """Make the pictures of a decided request."""
+        """Make the pictures of a decided request, without its script."""
         with self._lock:
             from modules.processing import runner
-            from modules.processing.info import result_info
             from modules.processing.memory.peak import PeakMemory
 
             begun = time.monotonic()

@@ -1,13 +1,27 @@
-"""What A1111's API calls `info`: the facts of a finished request, ready for JSON."""
+"""A finished request: its pictures, and what A1111's API calls `info`, the facts of it ready for JSON."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from modules.core.version import VERSION
 from modules.processing.progress import Picture
 from modules.processing.resolve import Plan
+
+LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds")  # one entry a picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """All pictures of a request; `info` is what A1111's API calls info, ready for JSON."""
+
+    pictures: tuple[Picture, ...]
+    info: dict[str, object]
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    interrupted: bool = False
 
 
 def result_info(plan: Plan, pictures: Sequence[Picture]) -> dict[str, object]:
@@ -53,3 +67,24 @@ def result_info(plan: Plan, pictures: Sequence[Picture]) -> dict[str, object]:
         "images_finished": len(samples),
         "warnings": list(plan.notes),
     }
+
+
+def join_infos(
+    infos: Sequence[Mapping[str, object]], pictures: Sequence[Picture], warnings: Sequence[str]
+) -> dict[str, object]:
+    """One info of several requests: facts of the first, lists of all of them. Grids come first in `pictures`."""
+    lists = {name: [value for one in infos for value in _list(one, name)] for name in LISTS}
+    told = dict.fromkeys([*(text for one in infos for text in _list(one, "warnings")), *warnings])
+    return {
+        **(infos[0] if infos else {}),
+        **lists,
+        "infotexts": [one.infotext for one in pictures],
+        "index_of_first_image": next((at for at, one in enumerate(pictures) if one.kind != "grid"), len(pictures)),
+        "images_finished": sum(one.kind == "sample" for one in pictures),
+        "warnings": list(told),
+    }
+
+
+def _list(info: Mapping[str, object], name: str) -> list[object]:
+    found = info.get(name)
+    return list(found) if isinstance(found, list) else []  # pyright: ignore[reportUnknownArgumentType]

@@ -24,7 +24,7 @@ from modules.core.settings import Settings
 from modules.jobs.generate import make_generate_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
-from modules.processing.engine import Result
+from modules.processing.info import Result
 from modules.processing.progress import Control, Picture, Preview, Progress, Report, no_report
 from modules.processing.requests import Generate, Prompt
 

@@ -1,0 +1,103 @@
+"""One run of a script: requests made one after the other, with one progress, and one result of all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from modules.core.errors import EaselError
+from modules.processing.info import Result, join_infos
+from modules.processing.progress import Control, Event, Picture, Progress, Report
+from modules.processing.requests import Generate
+from modules.processing.scripts.script import Wish, read_wish
+
+if TYPE_CHECKING:
+    from modules.processing.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Call:
+    """What a script's `run` is given. `count` requests are expected; `made` are the results so far."""
+
+    wish: Wish
+    control: Control
+    report: Report
+    count: int
+    made: list[Result] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _failed: list[Exception] = field(default_factory=list)
+    _begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def stopping(self) -> bool:
+        return self.control.stopping
+
+    def make(self, request: Generate, title: str = "", *, show: bool = True) -> Result:
+        """Run one request. Without pictures when it failed, was skipped, or the job is to stop; what failed is told.
+
+        `show`: its pictures are the job's; else they are the script's to work with, and are not saved.
+        """
+        done = len(self.made)
+        after = dataclasses.replace(request.after, script=None, save=request.after.save and show)
+        request = dataclasses.replace(request, after=after)
+        result = Result(pictures=(), info={}, interrupted=self.stopping)
+        if not self.stopping:
+            try:
+                result = self.wish.engine.run(
+                    request, control=self.control, report=lambda event: self._tell(event, done, title, show)
+                )
+            except Exception as error:
+                if not isinstance(error, EaselError):
+                    log.exception("%s failed.", title or "A part of a script")
+                self._failed.append(error)
+                self.warnings.append(f"{title}: {error}" if title else str(error))
+        self.made.append(result)
+        return result
+
+    def result(self, pictures: Sequence[Picture] | None = None) -> Result:
+        """All that was made as one result; `pictures` instead of those of the requests, in the order given.
+
+        Raises the first error when nothing was made at all.
+        """
+        told = [one for made in self.made for one in made.pictures] if pictures is None else list(pictures)
+        if not told and self._failed:
+            raise self._failed[0]
+        info = join_infos([one.info for one in self.made if one.info], told, self.warnings)
+        return Result(
+            pictures=tuple(told),
+            info=info,
+            seconds=time.monotonic() - self._begun,
+            peak_bytes=max((one.peak_bytes for one in self.made), default=0),
+            interrupted=any(one.interrupted for one in self.made),
+        )
+
+    def _tell(self, event: Event, done: int, title: str, show: bool) -> None:
+        """A request's progress as a part of the whole job's."""
+        if isinstance(event, Progress):
+            count = max(self.count, done + 1)
+            fraction = (done + event.fraction) / count
+            passed = time.monotonic() - self._begun
+            event = dataclasses.replace(
+                event,
+                fraction=fraction,
+                image=done * event.images + event.image,
+                images=count * event.images,
+                batch=done * event.batches + event.batch,
+                batches=count * event.batches,
+                eta_s=passed / fraction - passed if fraction > 0 and event.eta_s is not None else None,
+                text=title,
+            )
+        if show or not isinstance(event, Picture):
+            self.report(event)
+
+
+def run_script(engine: Engine, request: Generate, control: Control, report: Report) -> Result:
+    """Run the script that a request names."""
+    script, wish = read_wish(request, engine)
+    return script.run(Call(wish=wish, control=control, report=report, count=script.expected(wish)))

@@ -1,0 +1,200 @@
+"""What a script is, what it may be told, and the registry of all of them. Without torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from modules.core.errors import UserError
+from modules.core.registry import Registry
+from modules.processing.requests import Generate, JsonValue, Noise, ScriptCall
+
+if TYPE_CHECKING:
+    from modules.processing.engine import Engine
+    from modules.processing.info import Result
+    from modules.processing.scripts.call import Call
+
+Tab = Literal["txt2img", "img2img"]
+BOTH: tuple[Tab, ...] = ("txt2img", "img2img")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One thing that a script is told. A number is whole when its default is.
+
+    `kind`: "several" takes any number of its choices; "file" is text, typed or read from a file; "note" is told on the
+    page and has no value. `choices` may be asked of the engine, for one tab. `numbered`: the names behind A1111's
+    numbers on a tab, where they are not the choices in order.
+    """
+
+    name: str
+    label: str
+    kind: Literal["text", "multiline", "number", "slider", "choice", "several", "checkbox", "file", "note"]
+    default: JsonValue = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] | Callable[[Engine, Tab], Sequence[str]] = ()
+    numbered: Callable[[Tab], Sequence[str]] | None = None
+
+    def options(self, engine: Engine, tab: Tab) -> list[str]:
+        return list(self.choices(engine, tab) if callable(self.choices) else self.choices)
+
+    def check(self, value: object, engine: Engine, tab: Tab) -> JsonValue:
+        """The value in this argument's type, or UserError that says what was expected."""
+        match self.kind:
+            case "note":
+                return ""
+            case "text" | "multiline" | "file":
+                return self._of(str, value, "text")
+            case "checkbox":
+                return bool(value) if value in (0, 1) else self._of(bool, value, "true or false")
+            case "choice":
+                return self._choice(value, engine, tab)
+            case "several":
+                return [self._choice(one, engine, tab) for one in self._of((list, tuple), value, "a list")]
+            case "number" | "slider":
+                return self._number(value)
+
+    def _number(self, value: object) -> float:
+        whole = isinstance(self.default, int)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or (whole and value != int(value)):
+            raise self._wrong(value, "a whole number" if whole else "a number")
+        low, high = self.minimum, self.maximum
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            raise self._wrong(value, f"{low} to {high}" if high is not None else f"{low} or more")
+        return int(value) if whole else float(value)
+
+    def _choice(self, value: object, engine: Engine, tab: Tab) -> str:
+        names = self.options(engine, tab)
+        if isinstance(value, int) and not isinstance(value, bool):
+            numbered = list(self.numbered(tab)) if self.numbered else names
+            if not 0 <= value < len(numbered):
+                raise self._wrong(value, f"0 to {len(numbered) - 1}")
+            value = numbered[value]
+        known = {one.casefold(): one for one in names}
+        wish = str(value).strip().casefold()
+        if wish in known:
+            return known[wish]
+        near = [known[one] for one in difflib.get_close_matches(wish, known, n=3, cutoff=0.5)]
+        raise self._wrong(value, "one of its choices", f"Did you mean {', '.join(near)}?" if near else _some(names))
+
+    def _of(self, kind: Any, value: object, expected: str) -> Any:
+        if isinstance(value, kind):
+            return value
+        raise self._wrong(value, expected)
+
+    def _wrong(self, value: object, expected: str, hint: str = "") -> UserError:
+        return UserError(
+            f"{self.label} is {str(value)[:80]!r}, but {expected} was expected.",
+            hint=hint,
+            field=f"script.{self.name}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a script is asked to do. `request` has no script; `arguments` are checked and complete."""
+
+    request: Generate
+    arguments: Mapping[str, JsonValue]
+    engine: Engine
+
+    @property
+    def tab(self) -> Tab:
+        return tab_of(self.request)
+
+    def text(self, name: str) -> str:
+        return str(self.arguments[name])
+
+    def flag(self, name: str) -> bool:
+        return bool(self.arguments[name])
+
+    def whole(self, name: str) -> int:
+        return int(self.real(name))
+
+    def real(self, name: str) -> float:
+        value = self.arguments[name]
+        assert isinstance(value, (int, float))
+        return value
+
+    def several(self, name: str) -> list[str]:
+        value = self.arguments[name]
+        assert isinstance(value, list)
+        return [str(one) for one in value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A way to make many requests of one. `title` is A1111's.
+
+    `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them.
+    """
+
+    title: str
+    run: Callable[[Call], Result]
+    tabs: tuple[Tab, ...] = BOTH
+    arguments: tuple[Argument, ...] = ()
+    count: Callable[[Wish], int] = field(default=lambda wish: 1)
+
+    def read(self, given: Mapping[str, object], engine: Engine, tab: Tab) -> dict[str, JsonValue]:
+        """All arguments, checked, with defaults for those not given; UserError names an unknown one's neighbours."""
+        known = {one.name: one for one in self.arguments}
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+                raise UserError(
+                    f"{self.title} has no argument {str(name)[:80]!r}.",
+                    hint=f"Did you mean {', '.join(near)}?" if near else _some(list(known)),
+                    field=f"script.{name}",
+                )
+        return {
+            name: one.check(given[name], engine, tab) if name in given else one.default for name, one in known.items()
+        }
+
+    def expected(self, wish: Wish) -> int:
+        """How many requests it will make, at least one; UserError when it cannot."""
+        count = self.count(wish)
+        if count < 1:
+            raise UserError(f"{self.title} has nothing to make.", hint="Fill in its fields.", field="script")
+        return count
+
+
+scripts: Registry[Script] = Registry("script")
+
+
+def register_script(
+    title: str,
+    *,
+    tabs: tuple[Tab, ...] = BOTH,
+    arguments: tuple[Argument, ...] = (),
+    count: Callable[[Wish], int] = lambda wish: 1,
+) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
+    """Decorator that adds the function below it as the script's `run`."""
+
+    def add(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
+        scripts.add(title, Script(title=title, run=run, tabs=tabs, arguments=arguments, count=count))
+        return run
+
+    return add
+
+
+def tab_of(request: Generate) -> Tab:
+    return "txt2img" if isinstance(request.source, Noise) else "img2img"
+
+
+def read_wish(request: Generate, engine: Engine) -> tuple[Script, Wish]:
+    """The script that a request names and what it is asked; UserError when either is not known or cannot be done."""
+    call = request.after.script
+    assert isinstance(call, ScriptCall)
+    script, tab = scripts.get(call.name), tab_of(request)
+    if tab not in script.tabs:
+        raise UserError(f"{script.title} does not work in {tab}.", hint=f"Use it in {script.tabs[0]}.", field="script")
+    plain = replace(request, after=replace(request.after, script=None))
+    return script, Wish(request=plain, arguments=script.read(call.arguments, engine, tab), engine=engine)
+
+
+def _some(names: list[str], most: int = 30) -> str:
+    return f"Known: {', '.join(names[:most])}{' ...' if len(names) > most else ''}."
