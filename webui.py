@@ -138,7 +138,11 @@ def prepare_folders(paths: Paths) -> None:
     """The folders a person puts files in, and a data folder that only they may read where we made it."""
     if not paths.data.exists():
         paths.data.mkdir(parents=True, mode=0o700)
-    wanted = (paths.outputs, paths.cache, *(paths.models / name for name in ("Stable-diffusion", "VAE", "VAE-approx")))
+    wanted = (
+        paths.outputs,
+        paths.cache,
+        *(paths.models / name for name in ("Stable-diffusion", "VAE", "VAE-approx", "ESRGAN")),
+    )
     for folder in wanted:
         folder.mkdir(parents=True, exist_ok=True)
 

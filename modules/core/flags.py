@@ -21,6 +21,13 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FOLDERS = {
     "--vae-dir": ("vae", "folder with VAE files"),
     "--embeddings-dir": ("embeddings", "folder with textual inversion embeddings"),
+    "--upscaler-dir": ("upscaler", "folder with upscalers of any kind"),
+    "--esrgan-models-path": ("esrgan", "folder with ESRGAN upscalers"),
+    "--realesrgan-models-path": ("realesrgan", "folder with Real-ESRGAN upscalers"),
+    "--bsrgan-models-path": ("bsrgan", "folder with BSRGAN upscalers"),
+    "--dat-models-path": ("dat", "folder with DAT upscalers"),
+    "--swinir-models-path": ("swinir", "folder with SwinIR upscalers"),
+    "--scunet-models-path": ("scunet", "folder with ScuNET upscalers"),
 }
 
 _ATTENTION = "PyTorch's own attention is always used"
@@ -70,11 +77,6 @@ NO_OPS = {
 NO_OPS_WITH_VALUE = {
     "--ui-config-file": "the page keeps what was typed by itself, in ui-state.json",
     "--lora-dir": _NETWORKS,
-    "--upscaler-dir": _NETWORKS,
-    "--esrgan-models-path": _NETWORKS,
-    "--bsrgan-models-path": _NETWORKS,
-    "--realesrgan-models-path": _NETWORKS,
-    "--dat-models-path": _NETWORKS,
     "--textual-inversion-templates-dir": _NETWORKS,
     "--localizations-dir": "the page's languages come with the program",
     "--max-batch-count": _OLD,

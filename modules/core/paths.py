@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+UPSCALERS = ("ESRGAN", "RealESRGAN", "BSRGAN", "DAT", "HAT", "SwinIR", "ScuNET")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Paths:
     @property
     def vae_approx(self) -> list[Path]:
         return self.kind("vae_approx", "VAE-approx")
+
+    @property
+    def upscalers(self) -> list[tuple[str, Path]]:
+        """(A1111's name of the folder's kind, folder); --upscaler-dir counts as ESRGAN."""
+        own = [(name, one) for name in UPSCALERS for one in self.kind(name.lower(), name)]
+        return [*own, *(("ESRGAN", one) for one in self.kind("upscaler"))]
 
     @property
     def outputs(self) -> Path:

@@ -231,6 +231,7 @@ def last_paper(services: UiServices, request: Request, body: bytes) -> Any:
 def models(services: UiServices, request: Request, body: bytes) -> Any:
     if request.method == "POST":
         services.engine.catalog.refresh()
+        services.engine.upscalers.refresh()
     chosen = services.settings.get(options.CHECKPOINT_KEY)
     return {"titles": checkpoint_titles(services), "broken": broken_titles(services), "chosen": chosen}
 

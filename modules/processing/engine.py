@@ -144,6 +144,7 @@ class Engine:
                 self._store.unload()
             if self._cache is not None:
                 self._cache.clear()
+            self.upscalers.unload()
             self._set_status(state="cold", model="", detail="", bytes=0)
 
     def status(self) -> EngineStatus:

@@ -104,7 +104,9 @@ def _add_models(router: APIRouter, services: Services) -> None:
 
     @router.post("/refresh-checkpoints")
     def refresh_checkpoints() -> None:
+        """Upscalers, too: no route of A1111's looks for them again."""
         catalog.refresh()
+        services.engine.upscalers.refresh()
 
     @router.post("/refresh-vae")
     def refresh_vaes() -> None:

@@ -16,6 +16,7 @@ from modules.processing.models.safetensors_header import read_header
 
 CONVERT = "Convert it to .safetensors, or start with --allow-pickle if you trust where it is from."
 SHOWN = 3  # missing names told in an error
+WRAPPERS = ("state_dict", "params_ema", "params")  # what training programs put around the tensors; the best first
 
 
 class Weights:
@@ -56,7 +57,8 @@ class Weights:
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises four unrelated families for damaged files
             raise ModelError(f"{path.name} cannot be read as weights alone: {type(error).__name__}.") from error
-        found = found.get("state_dict", found) if isinstance(found, dict) else {}
+        found = found if isinstance(found, dict) else {}
+        found = next((found[key] for key in WRAPPERS if isinstance(found.get(key), dict)), found)
         tensors = {str(name): one for name, one in found.items() if isinstance(one, torch.Tensor)}
         return cls(path.name, {name: lambda one=one: one for name, one in tensors.items()})
 
