@@ -65,6 +65,18 @@ TILING = define(
         infotext="Tiling",
     )
 )
+ODD_SIZE_METHOD = define(
+    Setting(
+        "odd_size_method",
+        "reflect",
+        "Sizes that are no multiple of 8",
+        section="Stable Diffusion",
+        choices=("reflect", "replicate", "constant", "resize"),
+        hint="The picture is made a little larger and cut back: its source is continued by reflection, by its "
+        "edge or by grey, or resized with the aspect kept.",
+        infotext="Odd size method",
+    )
+)
 BATCH_COND_UNCOND = define(
     Setting(
         "batch_cond_uncond",
