@@ -31,6 +31,17 @@ NO_EMPTY_SPOTS = define(
 BACKGROUND = define(
     Setting("grid_background_color", "#ffffff", "Colour of empty spots in grids", section=SECTION, hint="A CSS colour.")
 )
+MAX_SIZE_MP = define(
+    Setting(
+        "img_max_size_mp",
+        200.0,
+        "Largest grid (megapixels)",
+        section=SECTION,
+        minimum=1,
+        maximum=10_000,
+        hint="A plot that would be larger is refused before it begins.",
+    )
+)
 
 
 def image_grid(
@@ -48,7 +59,7 @@ def image_grid(
     rows = min(max(rows or _rows(count, batch_size, settings), 1), count)
     columns = math.ceil(count / rows)
     width, height = max(one.width for one in images), max(one.height for one in images)
-    sheet = Image.new("RGB", (columns * width, rows * height), _colour(settings[BACKGROUND]))
+    sheet = Image.new("RGB", (columns * width, rows * height), grid_colour(settings[BACKGROUND]))
     for at, image in enumerate(images):
         sheet.paste(
             image if image.mode == "RGB" else image.convert("RGB"), (at % columns * width, at // columns * height)
@@ -65,7 +76,8 @@ def _rows(count: int, batch_size: int, settings: Settings) -> int:
     return round(math.sqrt(count))
 
 
-def _colour(text: str) -> tuple[int, ...]:
+def grid_colour(text: str) -> tuple[int, ...]:
+    """RGB of a CSS colour; white, told in the log, when it is none."""
     try:
         return ImageColor.getrgb(text)[:3]
     except ValueError:

@@ -34,6 +34,17 @@ def build_infotext(prompt: str, negative: str, fields: Mapping[str, object]) -> 
     return whole_text("\n".join(lines).strip())
 
 
+def add_fields(infotext: str, fields: Mapping[str, object]) -> str:
+    """An infotext with more fields, before the program's version where it ends with that."""
+    pairs = ", ".join(_pair(key, str(value)) for key, value in fields.items() if value is not None)
+    if not pairs:
+        return infotext
+    head, version, tail = infotext.rpartition(", Version: ")
+    if not version or "\n" in tail or "," in tail:
+        return whole_text(f"{infotext}, {pairs}")
+    return whole_text(f"{head}, {pairs}{version}{tail}")
+
+
 def parse_infotext(text: str) -> dict[str, str]:
     """The prompt, the negative prompt and every field, as text. Any text is read, in linear time; nothing raises."""
     lines = _lines(text).split("\n")

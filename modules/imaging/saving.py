@@ -202,9 +202,9 @@ def save_picture(
     papers: Papers,
     options: SaveOptions,
     suffix: str = "",
-    grid: bool = False,
+    grid: str = "",
 ) -> Path:
-    """Save as <number>-<pattern><suffix>.<format> (grids: grid-<number>) below `folder`; the path that was taken.
+    """Save as <number>-<pattern><suffix>.<format> (grids: <grid>-<number>) below `folder`; the path that was taken.
 
     PNG is taken where the format cannot hold the picture or its infotext. UserError when the disk refuses.
     """
@@ -225,7 +225,7 @@ def save_picture(
         decoration = render_pattern(options.pattern, name).replace("/", "_")
         ending = f"{suffix}.{kind}"
         data = encode_image(image, kind, kept, quality=options.quality, lossless=options.lossless)
-        with _reserve(target, "grid" if grid else "", decoration, ending, options) as path:
+        with _reserve(target, grid, decoration, ending, options) as path:
             write_atomic(path, data)
             if options.copy_large and kind not in ("jpg", "jpeg"):
                 _copy_large(image, path, len(data), kept, options)
@@ -278,7 +278,7 @@ def encode_image(
     return data.getvalue()
 
 
-_SAMPLE_NUMBER, _GRID_NUMBER = re.compile(r"([0-9]{5,7})[-.]"), re.compile(r"grid-([0-9]{4,7})[-.]")
+_SAMPLE_NUMBER = re.compile(r"([0-9]{5,7})[-.]")
 
 
 def _any(papers: Papers) -> bool:
@@ -330,7 +330,7 @@ def _reserve(folder: Path, base: str, decoration: str, ending: str, options: Sav
 
 
 def _numbers(folder: Path, base: str) -> set[int]:
-    shape = _GRID_NUMBER if base else _SAMPLE_NUMBER
+    shape = re.compile(rf"{re.escape(base)}-([0-9]{{4,7}})[-.]") if base else _SAMPLE_NUMBER
     with os.scandir(folder) as entries:
         found = ((shape.match(entry.name), entry) for entry in entries)
         return {int(one[1]) for one, entry in found if one is not None and entry.is_file()}

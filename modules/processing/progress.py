@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
+from PIL import Image
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -50,6 +52,11 @@ class Picture:
     height: int
     kind: str = "sample"  # sample | grid
     saved: bool = True
+
+    def open(self) -> Image.Image:
+        """RGB, whole in memory."""
+        with Image.open(self.path) as image:
+            return image.convert("RGB")
 
 
 Event = Union[Progress, Preview, Picture]  # noqa: UP007 - evaluated at run time, also on Python 3.10

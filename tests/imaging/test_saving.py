@@ -52,7 +52,7 @@ def test_names_follow_a1111(tmp_path: Path):
     assert save(tmp_path, pattern="").name == "00043.png"
     assert save(tmp_path, folder_pattern="[date]/[none]").relative_to(tmp_path) == Path("2025-03-09/00000-5.png")
     grids = [
-        save_picture(picture(), tmp_path, name=NAME, papers=PAPERS, options=SaveOptions(pattern=""), grid=True)
+        save_picture(picture(), tmp_path, name=NAME, papers=PAPERS, options=SaveOptions(pattern=""), grid="grid")
         for _ in "ab"
     ]
     assert [path.name for path in grids] == ["grid-0000.png", "grid-0001.png"]

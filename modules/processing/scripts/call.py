@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 from modules.core.errors import EaselError
 from modules.processing.info import Result, join_infos
 from modules.processing.progress import Control, Event, Picture, Progress, Report
@@ -59,6 +61,18 @@ class Call:
                 self.warnings.append(f"{title}: {error}" if title else str(error))
         self.made.append(result)
         return result
+
+    def keep(self, image: Image.Image, request: Generate, infotext: str, grid: str = "") -> Picture:
+        """Save a picture of the script's own making as one of `request`'s. `grid`: a sheet, as <grid>-<number>."""
+        from modules.processing.stages.finish import Finisher
+
+        engine = self.wish.engine
+        return Finisher(
+            plan=engine.resolve(request),
+            settings=engine.settings.with_overrides(request.overrides),
+            paths=engine.paths,
+            report=self.report,
+        ).add_own(image, infotext, grid)
 
     def result(self, pictures: Sequence[Picture] | None = None) -> Result:
         """All that was made as one result; `pictures` instead of those of the requests, in the order given.

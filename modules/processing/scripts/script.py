@@ -26,7 +26,8 @@ class Argument:
 
     `kind`: "several" takes any number of its choices; "file" is text, typed or read from a file; "note" is told on the
     page and has no value. `choices` may be asked of the engine, for one tab. `numbered`: the names behind A1111's
-    numbers on a tab, where they are not the choices in order.
+    numbers on a tab, where they are not the choices in order. `follows`: another argument, and what its value offers
+    here; anything may be given then.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Argument:
     step: float | None = None
     choices: tuple[str, ...] | Callable[[Engine, Tab], Sequence[str]] = ()
     numbered: Callable[[Tab], Sequence[str]] | None = None
+    follows: tuple[str, Callable[[Engine, JsonValue], Sequence[str]]] | None = None
 
     def options(self, engine: Engine, tab: Tab) -> list[str]:
         return list(self.choices(engine, tab) if callable(self.choices) else self.choices)
@@ -68,6 +70,8 @@ class Argument:
         return int(value) if whole else float(value)
 
     def _choice(self, value: object, engine: Engine, tab: Tab) -> str:
+        if self.follows:
+            return self._of(str, value, "text")
         names = self.options(engine, tab)
         if isinstance(value, int) and not isinstance(value, bool):
             numbered = list(self.numbered(tab)) if self.numbered else names

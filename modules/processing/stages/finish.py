@@ -74,11 +74,21 @@ class Finisher:
             grid = image_grid(self._images, batch_size=self.plan.request.shape.batch_size, settings=settings)
             infotext = self.pictures[0].infotext
             name = replace(self._name(first, 0), seed_last=self.plan.pictures[-1].seed)
-            path = self._write(grid, name, Papers(infotext=infotext), save=after.save, grid=True)
+            path = self._write(grid, name, Papers(infotext=infotext), save=after.save, grid="grid")
             if settings[saving.RETURN_GRID]:
                 self._tell(path, grid, first, infotext, saved=after.save, kind="grid")
                 self.pictures.insert(0, self.pictures.pop())
         return self.pictures
+
+    def add_own(self, image: Image.Image, infotext: str, grid: str = "") -> Picture:
+        """Save a picture that a script made, and tell of it. `grid`: it is a sheet, saved as <grid>-<number>."""
+        after, first = self.plan.request.after, self.plan.pictures[0]
+        save = after.save and (
+            (after.grid and self.settings[saving.GRID_SAVE]) if grid else self.settings[saving.SAMPLES_SAVE]
+        )
+        path = self._write(image, self._name(first, 0), Papers(infotext=infotext), save=save, grid=grid)
+        self._tell(path, image, first, infotext, saved=save, kind="grid" if grid else "sample")
+        return self.pictures[-1]
 
     def _tell(
         self,
@@ -103,9 +113,9 @@ class Finisher:
         self.pictures.append(told)
         self.report(told)
 
-    def _write(self, image: Image.Image, name: NameContext, papers: Papers, *, save: bool, grid: bool = False) -> Path:
-        chosen = saving.SaveOptions.from_settings(self.settings, grid=grid)
-        folder = saving.output_folder(self.settings, self.paths.data, grid=grid) if save else self.paths.results
+    def _write(self, image: Image.Image, name: NameContext, papers: Papers, *, save: bool, grid: str = "") -> Path:
+        chosen = saving.SaveOptions.from_settings(self.settings, grid=bool(grid))
+        folder = saving.output_folder(self.settings, self.paths.data, grid=bool(grid)) if save else self.paths.results
         if not save:
             chosen = replace(chosen, folder_pattern="", save_txt=False)
         return saving.save_picture(image, folder, name=name, papers=papers, options=chosen, grid=grid)
