@@ -29,6 +29,13 @@ LIMIT_MB = define(
 )
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """The picture as its EXIF says it stands; RGB, RGBA or L."""
+    turned = ImageOps.exif_transpose(image)
+    mode = "RGBA" if turned.has_transparency_data else ("L" if turned.mode in ("1", "L") else "RGB")
+    return turned.convert(mode)
+
+
 class PictureStore:
     """References are "sha256:" and the hash of the PNG file. Any thread may call; the same picture is kept once."""
 
@@ -37,10 +44,8 @@ class PictureStore:
 
     def put(self, image: Image.Image) -> str:
         """Keep a picture, upright as its EXIF says, and give its reference. Transparency is kept."""
-        upright = ImageOps.exif_transpose(image)
-        mode = "RGBA" if upright.has_transparency_data else ("L" if upright.mode in ("1", "L") else "RGB")
         buffer = io.BytesIO()
-        upright.convert(mode).save(buffer, "PNG", compress_level=1)
+        upright(image).save(buffer, "PNG", compress_level=1)
         data = buffer.getvalue()
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
