@@ -99,13 +99,18 @@ def serve(options: Options) -> int:
 
 def make_queue(engine: Engine, options: Options) -> JobQueue:
     """The queue that was left behind at the last stop, or a new one. Nothing runs before its start()."""
+    from modules.jobs.extras import make_extras_handler
     from modules.jobs.generate import make_generate_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
     from modules.jobs.train import make_train_handler
 
     limit = options.run.queue_limit or 10_000
-    handlers = {"generate": make_generate_handler(engine), "train": make_train_handler(engine.paths)}
+    handlers = {
+        "generate": make_generate_handler(engine),
+        "extras": make_extras_handler(engine),
+        "train": make_train_handler(engine.paths),
+    }
     return JobQueue(JobStore(engine.paths.database), handlers, limit=limit, settings=engine.settings)
 
 
@@ -207,6 +212,7 @@ def stop_on_signals(server: Server) -> None:
 def dump_sysinfo(options: Options) -> int:
     """--dump-sysinfo: write the system report into the data folder and say where it is."""
     from modules.gradio_ui import options as page_settings  # noqa: F401  known from here on
+    from modules.jobs import extras as extras_settings  # noqa: F401
     from modules.jobs import queue as queue_settings  # noqa: F401
     from modules.processing.sysinfo import system_report
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
 from modules.core.errors import UserError
 from modules.core.settings import Setting, Settings, define
+from modules.imaging.inputs import PictureStore
+from modules.processing.extras import ExtrasRequest
+from modules.processing.extras.request import Folder
+from modules.processing.extras.size import result_size
 from modules.processing.requests import Generate
 
 MAX_PIXELS = define(
@@ -48,3 +54,25 @@ def check_limits(request: Generate, settings: Settings) -> None:
             hint=f"Send several requests; the owner can raise {MAX_PICTURES.key}.",
             field="batch_size" if shape.batch_size > shape.batch_count else "batch_count",
         )
+
+
+def check_extras_limits(request: ExtrasRequest, inputs: PictureStore, settings: Settings) -> None:
+    """UserError when a result would be larger, or pictures are more, than the owner allows; folders are the owner's."""
+    if isinstance(request.source, Folder):
+        return
+    pictures = request.source.pictures
+    if len(pictures) > settings[MAX_PICTURES]:
+        raise UserError(
+            f"{len(pictures)} pictures came, but at most {settings[MAX_PICTURES]} are allowed.",
+            hint=f"Send several requests; the owner can raise {MAX_PICTURES.key}.",
+            field="source.pictures",
+        )
+    for one in pictures:
+        with Image.open(inputs.path(one.picture)) as picture:
+            width, height = result_size(*picture.size, request.size)
+        if request.upscale.first.casefold() != "none" and width * height > settings[MAX_PIXELS]:
+            raise UserError(
+                f"{width}x{height} is {width * height} pixels, but at most {settings[MAX_PIXELS]} are allowed.",
+                hint=f"Scale by less; the owner can raise {MAX_PIXELS.key}.",
+                field="size.to" if request.size.to else "size.by",
+            )

@@ -16,10 +16,11 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from modules.api.app import SafeJSON, plain
-from modules.api.limits import check_limits
+from modules.api.limits import check_extras_limits, check_limits
 from modules.api.models import check_carried
 from modules.api.services import Services
 from modules.core.errors import UserError
+from modules.jobs import extras as extras_jobs
 from modules.jobs.events import JobEvent, Subscription
 from modules.jobs.job import Job, JobState
 from modules.jobs.pictures import HEADERS, picture_json, picture_path, picture_type
@@ -34,12 +35,13 @@ QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class NewJob(BaseModel):
-    """`request`: of "generate" a modules.processing.requests.Generate as JSON, of "train" {"config": a training's
-    settings} or {"config_file": name in the data folder}. The same `id` again gives the same job."""
+    """`request`: of "generate" a modules.processing.requests.Generate as JSON, of "extras" a
+    modules.processing.extras.ExtrasRequest, of "train" {"config": a training's settings} or {"config_file": name in
+    the data folder}. The same `id` again gives the same job."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["generate", "train"] = "generate"
+    kind: Literal["generate", "extras", "train"] = "generate"
     request: dict[str, Any]
     id: str | None = None
     tag: str = Field(default="api", max_length=100)
@@ -185,6 +187,10 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
     """The request as it is queued; UserError when it cannot be granted."""
     if body.kind == "train":
         return checked(body.request, services.paths)
+    if body.kind == "extras":
+        extras = extras_jobs.checked(body.request, services.engine)
+        check_extras_limits(extras, services.engine.inputs, services.settings)
+        return extras.to_json()
     request = Generate.from_json(body.request)
     check_limits(request, services.settings)
     services.engine.resolve(request)

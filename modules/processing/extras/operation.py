@@ -8,7 +8,6 @@ from typing import Protocol
 
 from PIL import Image
 
-from modules.core.errors import UserError
 from modules.core.registry import Registry
 from modules.core.settings import Setting, Settings, define
 from modules.processing.extras.request import ExtrasRequest
@@ -98,10 +97,6 @@ def check_operations(request: ExtrasRequest, models: Models) -> None:
     """UserError when an operation cannot do what is asked: a name that is not known, a model that is not here."""
     for name in request.order:
         operations.canonical(name)
-    found = [one for one in operations if one.wanted(request)]
-    if not found:
-        raise UserError(
-            "Nothing is asked to be done.", hint="Choose an upscaler, or something of what is below.", field="upscaler"
-        )
-    for one in found:
-        one.check(request, models)
+    for one in operations:
+        if one.wanted(request):
+            one.check(request, models)

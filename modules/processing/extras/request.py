@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from modules.core.errors import UserError
+from modules.core.paths import Paths
 from modules.processing.requests import JsonValue, read_dataclass
 
 Flip = Literal["Horizontal", "Vertical", "Both"]
-MAX_BY, MAX_SIDE, MIN_CUT = 8.0, 16_384, 64
+MAX_BY, MAX_SIDE, MIN_CUT = 64.0, 16_384, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,3 +184,11 @@ def check_ranges(request: ExtrasRequest) -> None:
             hint="Choose a width and a height.",
             field="size.to",
         )
+
+
+def place(paths: Paths, name: str, field: str) -> Path:
+    """The folder of that name, from the data folder when it is no whole path; "~" is a home. It need not be there."""
+    try:
+        return (paths.data / Path(name.strip()).expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError):  # a NUL in it; nobody's home; a loop of links
+        raise UserError(f"{field} is {name[:200]!r}, which is no folder's name.", field=field) from None

@@ -20,12 +20,11 @@ from modules.imaging.metadata import open_image, read_metadata
 from modules.processing.extras.operation import (
     Models,
     Piece,
-    Restorers,
     Tools,
     check_operations,
     wanted_operations,
 )
-from modules.processing.extras.request import ExtrasRequest, Folder, check_ranges
+from modules.processing.extras.request import ExtrasRequest, Folder, check_ranges, place
 from modules.processing.extras.save import Saver
 from modules.processing.progress import Control, Interrupted, Picture, Progress, Report, no_report
 from modules.processing.upscalers import Upscalers
@@ -53,7 +52,6 @@ class Studio(Protocol):
     settings: Settings
     inputs: PictureStore
     upscalers: Upscalers
-    faces: Restorers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +100,7 @@ class Extras:
         source = request.source
         if isinstance(source, Folder):
             self._folder(source)
+            place(self._engine.paths, source.output, "source.output")
         elif not source.pictures:
             raise UserError("There is no picture to work on.", hint="Choose one.", field="image")
         else:
@@ -146,7 +145,7 @@ class Extras:
         )
 
     def _models(self) -> Models:
-        return Models(upscalers=self._engine.upscalers, faces=getattr(self._engine, "faces"))
+        return Models(upscalers=self._engine.upscalers, faces=getattr(self._engine, "faces", None))  # pyright: ignore
 
     def _tools(self, control: Control, run: _Run) -> Tools:
         def check() -> None:
@@ -207,7 +206,7 @@ class Extras:
             )
 
     def _folder(self, source: Folder) -> Path:
-        folder = self._engine.paths.data / Path(source.folder.strip()).expanduser()
+        folder = place(self._engine.paths, source.folder, "source.folder")
         if not source.folder.strip() or not folder.is_dir():
             raise NotFoundError(
                 f"There is no folder {source.folder.strip()[:200]!r}.",

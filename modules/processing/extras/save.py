@@ -14,7 +14,7 @@ from modules.imaging.infotext import build_infotext, parse_infotext
 from modules.imaging.metadata import Papers, clean_text
 from modules.imaging.names import NameContext, safe_part
 from modules.processing.extras.operation import Piece
-from modules.processing.extras.request import ExtrasRequest, Folder
+from modules.processing.extras.request import ExtrasRequest, Folder, place
 from modules.processing.progress import Picture
 
 OUTDIR_EXTRAS = define(
@@ -65,7 +65,7 @@ class Saver:
         )
         folder, stem = self._folder(), safe_part("-".join((Path(piece.name).stem, *piece.tags)))
         if self.batch and self.request.save and stem.strip("-") and self.settings[ORIGINAL_NAMES]:
-            fresh = stem.casefold() not in self._used and folder.resolve() != self._input_folder()
+            fresh = stem.casefold() not in self._used and folder != self._input_folder()
             replaces = options.on_existing if fresh else "Add number suffix"  # never over a picture of this very batch
             options = dataclasses.replace(options, pattern="[basename]", add_number=False, on_existing=replaces)
             self._used.add(stem.casefold())
@@ -94,15 +94,11 @@ class Saver:
         source, settings = self.request.source, self.settings
         own = source.output.strip() if isinstance(source, Folder) else ""
         common = settings[saving.OUTDIR_SAMPLES].strip() or settings[OUTDIR_EXTRAS].strip() or OUTDIR_EXTRAS.default
-        return self.paths.data / Path(own or common).expanduser()
+        return place(self.paths, own or common, "source.output")
 
     def _input_folder(self) -> Path | None:
         source = self.request.source
-        return (
-            (self.paths.data / Path(source.folder.strip()).expanduser()).resolve()
-            if isinstance(source, Folder)
-            else None
-        )
+        return place(self.paths, source.folder, "source.folder") if isinstance(source, Folder) else None
 
     def _caption(self, piece: Piece, path: Path) -> None:
         """Beside the result; what was there, or beside the picture in its folder, is treated as the setting says."""

@@ -50,7 +50,7 @@ def test_requests_survive_json(request_: ExtrasRequest) -> None:
     ("changed", "field"),
     [
         ({"size": {"by": 0}}, "size.by"),
-        ({"size": {"by": 9}}, "size.by"),
+        ({"size": {"by": 65}}, "size.by"),
         ({"size": {"to": {"width": 0}}}, "size.to.width"),
         ({"upscale": {"second_visibility": 1.5}}, "upscale.second_visibility"),
         ({"faces": {"gfpgan": -1}}, "faces.gfpgan"),
@@ -66,16 +66,20 @@ def test_a_wrong_field_is_named(changed: dict, field: str) -> None:
     assert told.value.field == field
 
 
-def test_unknown_upscalers_and_empty_wishes_are_refused(studio: SimpleNamespace, asked, noise) -> None:
+def test_unknown_upscalers_and_no_picture_are_refused(studio: SimpleNamespace, asked, noise) -> None:
     extras = Extras(studio)
     with pytest.raises(NotFoundError) as told:
         extras.check(asked(noise(8, 8), upscale=Upscale(first="Lanczos", second="Lanzos")))
     assert (told.value.field, "Lanczos" in told.value.hint) == ("upscale.second", True)
-    with pytest.raises(UserError, match="Nothing is asked"):
-        extras.check(asked(noise(8, 8)))
     with pytest.raises(UserError) as told:
         extras.check(ExtrasRequest(upscale=Upscale(first="Lanczos")))
     assert told.value.field == "image"
+
+
+def test_a_picture_of_which_nothing_is_asked_comes_back_as_it_is(studio: SimpleNamespace, asked, noise) -> None:
+    made = Extras(studio).run(asked(noise(9, 7)))
+    assert Image.open(made.pictures[0].path).tobytes() == noise(9, 7).tobytes()
+    assert made.done == ({},)
 
 
 def test_original_papers_are_kept_and_what_was_done_is_added(studio: SimpleNamespace, asked, noise) -> None:
