@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modules.core.errors import NotFoundError
-from modules.gradio_ui.model_facts import FEW_STEPS, FEW_STEPS_CFG, MANY_STEPS, ModelFacts
+from modules.processing.models.facts import FEW_STEPS, FEW_STEPS_CFG, MANY_STEPS, ModelFacts
 from modules.processing.models.families import families
 from modules.processing.requests import Generate
 from modules.processing.resolve import DEFAULT_SAMPLER, LATENT_STEP

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.errors import EaselError
-from modules.gradio_ui.model_facts import ModelFacts, model_facts
 from modules.gradio_ui.services import UiServices
+from modules.processing.models.facts import ModelFacts, model_facts
 
 
 def checkpoint_titles(services: UiServices) -> list[str]:

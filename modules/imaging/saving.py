@@ -134,14 +134,20 @@ def _outdir(key: str, default: str, label: str, hint: str = "") -> Setting[str]:
 
 OUTDIR_SAMPLES = _outdir("outdir_samples", "", "Folder for pictures", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG = _outdir("outdir_txt2img_samples", "outputs/txt2img-images", "Folder for txt2img pictures")
+OUTDIR_IMG2IMG = _outdir("outdir_img2img_samples", "outputs/img2img-images", "Folder for img2img pictures")
 OUTDIR_SAVE = _outdir("outdir_save", "log/images", "Folder of the Save button")
 OUTDIR_GRIDS = _outdir("outdir_grids", "", "Folder for grids", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG_GRIDS = _outdir("outdir_txt2img_grids", "outputs/txt2img-grids", "Folder for txt2img grids")
+OUTDIR_IMG2IMG_GRIDS = _outdir("outdir_img2img_grids", "outputs/img2img-grids", "Folder for img2img grids")
+OUTDIRS = {
+    "txt2img": (OUTDIR_TXT2IMG, OUTDIR_TXT2IMG_GRIDS),
+    "img2img": (OUTDIR_IMG2IMG, OUTDIR_IMG2IMG_GRIDS),
+}  # tab: for pictures, for grids
 
 
-def output_folder(settings: Settings, data: Path, *, grid: bool = False) -> Path:
+def output_folder(settings: Settings, data: Path, *, grid: bool = False, tab: str = "txt2img") -> Path:
     """The folder that the settings name, below `data` unless it is a whole path. Not made yet."""
-    common, own = (OUTDIR_GRIDS, OUTDIR_TXT2IMG_GRIDS) if grid else (OUTDIR_SAMPLES, OUTDIR_TXT2IMG)
+    common, own = OUTDIR_GRIDS if grid else OUTDIR_SAMPLES, OUTDIRS[tab][grid]
     return data / Path(settings[common].strip() or settings[own].strip() or own.default).expanduser()
 
 

@@ -26,11 +26,12 @@ from modules.processing.memory import device_name, resolve_mode
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
+from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
-from modules.processing.requests import Generate
-from modules.processing.resolve import Plan, resolve
+from modules.processing.requests import Generate, references
+from modules.processing.resolve import resolve
 from modules.processing.scripts import read_wish, run_script
-from modules.processing.upscalers import Upscalers
+from modules.processing.upscalers import LATENT_MODES, Upscalers
 from modules.prompting.chunks import count_tokens
 from modules.prompting.clip_tokenizer import ClipTokenizer
 from modules.prompting.styles import StyleBook
@@ -78,10 +79,14 @@ class Engine:
 
     def resolve(self, request: Generate) -> Plan:
         """Decide everything the request left open; UserError names the field that cannot be granted."""
+        for reference in references(request):
+            self.inputs.path(reference)  # told now, not when its turn comes
         if request.after.script is not None:
             script, wish = read_wish(request, self)
             script.expected(wish)  # told now, not when its turn comes
         plan = resolve(request, self.settings, self.catalog, self.styles)
+        if plan.hires is not None and plan.hires.upscaler not in LATENT_MODES:
+            self.upscalers.find(plan.hires.upscaler)
         return self.hooks.run(RESOLVED, plan)
 
     def run(self, request: Generate, *, control: Control | None = None, report: Report = no_report) -> Result:
@@ -106,6 +111,8 @@ class Engine:
                     runner.RunContext(
                         load=self._load,
                         cache=self._conditionings(),
+                        inputs=self.inputs,
+                        upscalers=self.upscalers,
                         hooks=self.hooks,
                         settings=settings,
                         paths=self.paths,

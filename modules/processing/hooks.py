@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from modules.processing.resolve import Plan
+    from modules.processing.plan import Plan
     from modules.processing.stages.conditioning import Conditioning
 
 P = TypeVar("P")

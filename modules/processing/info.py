@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modules.core.version import VERSION
+from modules.processing.plan import Plan
 from modules.processing.progress import Picture
-from modules.processing.resolve import Plan
 
 LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds")  # one entry a picture
 

@@ -11,8 +11,8 @@ from modules.core.settings import Settings, setting_registry
 from modules.core.version import VERSION
 from modules.imaging.infotext import build_infotext
 from modules.processing import options
+from modules.processing.plan import PicturePlan, Plan
 from modules.processing.requests import Fill, ResizeMode, SoftInpainting
-from modules.processing.resolve import PicturePlan, Plan
 from modules.processing.samplers import knob_settings, samplers
 from modules.processing.samplers import options as sampler_options
 

@@ -87,6 +87,11 @@ class Control:
         """Give up the current batch and go on with the next."""
         self._skip.set()
 
+    def check(self) -> None:
+        """Interrupted when the run was told to stop at once: called inside work that has no steps."""
+        if self.interrupted:
+            raise Interrupted
+
     @property
     def interrupted(self) -> bool:
         return self._now.is_set()

@@ -18,8 +18,9 @@ from modules.imaging.metadata import open_image, read_papers
 from modules.processing.engine import Engine
 from modules.processing.papers import FORMAT
 from modules.processing.pasted import request_from_infotext
+from modules.processing.plan import Plan
 from modules.processing.requests import After, Generate
-from modules.processing.resolve import Plan, resolve
+from modules.processing.resolve import resolve
 
 
 @dataclass(frozen=True, kw_only=True)

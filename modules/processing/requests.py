@@ -260,6 +260,21 @@ class Generate:
         return read_dataclass(Generate, value)
 
 
+def references(request: Generate) -> list[str]:
+    """All pictures of the store that a request names."""
+    found: list[str] = []
+    match request.source:
+        case InitImage(images=images):
+            found += images
+        case MaskedImage(init=init, mask=mask):
+            found += [*init.images, mask.image]
+        case Noise():
+            pass
+    if request.after.hires is not None:
+        found.append(request.after.hires.first)
+    return [one for one in found if one]
+
+
 def read_dataclass(kind: type[T], value: object, where: str = "") -> T:
     """Build the frozen dataclass `kind` from JSON; every field is checked against its annotation."""
     if not isinstance(value, Mapping):

@@ -8,19 +8,49 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modules.core.errors import UserError
 from modules.core.settings import Settings, setting_registry
 from modules.processing import options
 from modules.processing.memory import resolve_mode
-from modules.processing.models.catalog import ModelCatalog, ModelFile
+from modules.processing.models.catalog import ModelCatalog
+from modules.processing.models.facts import model_facts
 from modules.processing.models.vae import choose_vae
-from modules.processing.requests import Churn, Generate, JsonValue, Prompt, Seed
+from modules.processing.passes import (
+    choose_method,
+    hires_sizes,
+    steps_for,
+    windows_for,
+    with_first_pass,
+)
+from modules.processing.plan import (
+    GuidancePlan,
+    HiresPlan,
+    ModelPlan,
+    NoisePlan,
+    PicturePlan,
+    Plan,
+    SamplingPlan,
+    SourcePlan,
+    TextPlan,
+)
+from modules.processing.requests import (
+    Churn,
+    Generate,
+    Hires,
+    InitImage,
+    JsonValue,
+    MaskedImage,
+    Noise,
+    Prompt,
+    Seed,
+)
 from modules.processing.samplers import Sampler, knob_values, samplers
 from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import SigmaOptions, resolve_schedule, split_combined_name
+from modules.processing.stages.odd_sizes import canvas_size
+from modules.processing.tasks import options as task_options
 from modules.prompting import settings as prompt_settings
 from modules.prompting.comments import strip_comments
 from modules.prompting.networks import parse_networks
@@ -29,6 +59,7 @@ if TYPE_CHECKING:
     from modules.prompting.styles import StyleBook
 
 SEEDS = 2**32  # seeds that a request may name: 0 to 4294967295
+IMAGE_CFG_SCALE = 1.5  # of InstructPix2Pix models
 LATENT_STEP = 8  # pixels per latent, in every family so far
 DEFAULT_SAMPLER = "DPM++ 2M"
 UNTOLD = (
@@ -40,101 +71,12 @@ UNTOLD = (
     options.BATCH_COND_UNCOND,
     prompt_settings.COMMA_BACKTRACK,
     sampler_options.NO_BROWNIAN_DETERMINISM,
+    task_options.EXACT_STEPS,
+    task_options.COLOUR_CORRECTION,
+    task_options.BACKGROUND,
+    task_options.OVERLAY,
+    task_options.UPSCALER,
 )  # settings that shape pictures and have no name in A1111's infotext
-
-
-@dataclass(frozen=True, kw_only=True)
-class PicturePlan:
-    """One picture of the job. `prompt` is what the paper says; `text` is what the encoder reads."""
-
-    prompt: str
-    negative: str
-    text: str
-    seed: int
-    variation: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextPlan:
-    clip_skip: int
-    emphasis: str
-    comma_backtrack: int
-    old_timelines: bool
-    sdxl_l_skip: bool
-    pad: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class GuidancePlan:
-    """The negative prompt rests below sigma `skip_below` (NGMS), and for the first `skip_early` of the steps."""
-
-    cfg_scale: float
-    skip_below: float
-    skip_below_always: bool
-    skip_early: float
-    batched: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingPlan:
-    sampler: str
-    schedule: str
-    steps: int
-    knobs: Mapping[str, JsonValue]
-    sigmas: SigmaOptions
-    sgm_noise: bool
-    zero_snr: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoisePlan:
-    """resize_from: (height, width) in pixels, or (0, 0)."""
-
-    source: str
-    strength: float
-    resize_from: tuple[int, int]
-    ensd: int
-    brownian_per_image: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelPlan:
-    """`refiner` takes over at `switch_at` of the way, counted in noise levels, or in steps when `by_steps`."""
-
-    checkpoint: ModelFile
-    vae: ModelFile | None
-    mode: str
-    tiling: bool
-    refiner: ModelFile | None
-    switch_at: float
-    by_steps: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A decided request: nothing is None by omission, seeds are drawn, files found. `request` alone makes it again."""
-
-    request: Generate
-    pictures: tuple[PicturePlan, ...]
-    text: TextPlan
-    guidance: GuidancePlan
-    sampling: SamplingPlan
-    noise: NoisePlan
-    model: ModelPlan
-    notes: tuple[str, ...] = ()  # things a person should know: networks not applied, ...
-
-    @property
-    def batches(self) -> list[tuple[PicturePlan, ...]]:
-        size = self.request.shape.batch_size
-        return [self.pictures[start : start + size] for start in range(0, len(self.pictures), size)]
-
-    def batch_request(self, batch: int) -> Generate:
-        """The request that makes this one batch again, with its own seeds and the final prompt."""
-        first = self.batches[batch][0]
-        seed = dataclasses.replace(self.request.seed, seed=first.seed, variation=first.variation)
-        shape = dataclasses.replace(self.request.shape, batch_count=1)
-        prompt = Prompt(positive=first.prompt, negative=first.negative)
-        return dataclasses.replace(self.request, seed=seed, shape=shape, prompt=prompt)
 
 
 def resolve(
@@ -150,39 +92,34 @@ def resolve(
     """
     settings = settings.with_overrides(request.overrides)
     _check_ranges(request)
-    prompt, negative = _prompts(request.prompt, styles, settings)
-    text, networks = parse_networks(prompt)
-    notes: list[str] = []
-    if networks:
-        names = ", ".join(f"<{one.kind}:{':'.join(one.args)}>" for one in networks)
-        notes.append(f"Extra networks are read but cannot be applied yet: {names}.")
-    seed = _draw_seeds(request.seed, draw)
-    varied = seed.variation_strength > 0
-    pictures = tuple(
-        PicturePlan(
-            prompt=prompt,
-            negative=negative,
-            text=text,
-            seed=seed.seed if varied else (seed.seed + index) % SEEDS,
-            variation=(seed.variation + index) % SEEDS,
-        )
-        for index in range(request.shape.batch_size * request.shape.batch_count)
-    )
     model = _model(request, settings, catalog)
+    native = model_facts(model.checkpoint).native_size
+    method = choose_method(request, native)
+    if method == "hires" and isinstance(request.source, Noise):
+        request = with_first_pass(request, native, LATENT_STEP)
+    elif method == "hires":
+        raise UserError(
+            'The method is "hires", but a picture that is worked on has no first pass.',
+            hint='Use "direct" or "windows".',
+            field="method",
+        )
+    windows = windows_for(request.shape.windows, native, LATENT_STEP) if method == "windows" else None
+    shape = dataclasses.replace(request.shape, method="windows" if windows else "direct")
+    if windows:
+        shape = dataclasses.replace(shape, windows=windows)
+    hires = request.after.hires
+    prompt, negative = _prompts(request.prompt, styles, settings)
+    text, notes = _without_networks(prompt)
+    seed = _draw_seeds(request.seed, draw)
     if not request.model.checkpoint and (missed := catalog.default_and_missed(settings)[1]):
         notes.append(f"{missed} {model.checkpoint.title} was used instead.")
-    sampler, schedule = _sampler(request)
-    text_plan = TextPlan(
-        clip_skip=request.model.clip_skip or settings[options.CLIP_SKIP],
-        emphasis=settings[prompt_settings.EMPHASIS],
-        comma_backtrack=settings[prompt_settings.COMMA_BACKTRACK],
-        old_timelines=settings[prompt_settings.OLD_SCHEDULING],
-        sdxl_l_skip=settings[options.SDXL_CLIP_L_SKIP],
-        pad=settings[options.PAD_COND_UNCOND],
-    )
+    sampler, schedule = _sampler(request.sampling.sampler, request.sampling.schedule)
+    source = _source(request, settings)
+    text_plan = _text(request, settings)
     decided = dataclasses.replace(
         request,
         prompt=Prompt(positive=prompt, negative=negative),
+        shape=shape,
         seed=seed,
         sampling=dataclasses.replace(request.sampling, sampler=sampler.name, schedule=schedule),
         model=dataclasses.replace(
@@ -194,9 +131,12 @@ def resolve(
         ),
         overrides={**_changed(settings), **request.overrides},
     )
-    return Plan(
+    exact = settings[task_options.EXACT_STEPS]
+    steps = steps_for(request.sampling.steps, source.strength, exact=exact) if source else None
+    plan = Plan(
         request=decided,
-        pictures=pictures,
+        canvas=canvas_size(shape.width, shape.height, LATENT_STEP),
+        pictures=_pictures(request, seed, prompt, negative, text),
         text=text_plan,
         guidance=GuidancePlan(
             cfg_scale=request.sampling.cfg_scale,
@@ -213,6 +153,8 @@ def resolve(
             sigmas=SigmaOptions.from_settings(settings),
             sgm_noise=settings[sampler_options.SGM_NOISE],
             zero_snr=settings[sampler_options.NOISE_SCHEDULE] == "Zero Terminal SNR",
+            total=steps.total if steps else request.sampling.steps,
+            skipped=steps.skipped if steps else 0,
         ),
         noise=NoisePlan(
             source=settings[sampler_options.NOISE_SOURCE],
@@ -222,8 +164,181 @@ def resolve(
             brownian_per_image=not settings[sampler_options.NO_BROWNIAN_DETERMINISM],
         ),
         model=model,
+        source=source,
+        windows=windows,
         notes=tuple(notes),
     )
+    if hires is None:
+        return plan
+    return _with_second_pass(
+        plan, request, hires, _second_pass(plan, request, hires, settings, catalog, styles), settings
+    )
+
+
+def _with_second_pass(plan: Plan, request: Generate, hires: Hires, second: Plan, settings: Settings) -> Plan:
+    refines = settings[task_options.REFINER_PASS]
+    own = dataclasses.replace(
+        hires.second,
+        positive=hires.second.positive and second.request.prompt.positive,
+        negative=hires.second.negative and second.request.prompt.negative,
+    )
+    after = dataclasses.replace(plan.request.after, hires=dataclasses.replace(hires, second=own))
+    return dataclasses.replace(
+        plan,
+        request=dataclasses.replace(plan.request, after=after),
+        model=_without_refiner(plan.model, keep=refines != "second pass"),
+        hires=HiresPlan(
+            upscaler=hires.upscaler,
+            cover=hires_sizes(request.shape.width, request.shape.height, hires)[0],
+            first=hires.first,
+            second=dataclasses.replace(second, model=_without_refiner(second.model, keep=refines != "first pass")),
+        ),
+        notes=(*plan.notes, *second.notes),
+    )
+
+
+def _pictures(request: Generate, seed: Seed, prompt: str, negative: str, text: str) -> tuple[PicturePlan, ...]:
+    varied = seed.variation_strength > 0
+    return tuple(
+        PicturePlan(
+            prompt=prompt,
+            negative=negative,
+            text=text,
+            seed=seed.seed if varied else (seed.seed + index) % SEEDS,
+            variation=(seed.variation + index) % SEEDS,
+        )
+        for index in range(request.shape.batch_size * request.shape.batch_count)
+    )
+
+
+def _without_networks(prompt: str) -> tuple[str, list[str]]:
+    """The text that the encoder reads, and what a person should know about it."""
+    text, networks = parse_networks(prompt)
+    if not networks:
+        return text, []
+    names = ", ".join(f"<{one.kind}:{':'.join(one.args)}>" for one in networks)
+    return text, [f"Extra networks are read but cannot be applied yet: {names}."]
+
+
+def _text(request: Generate, settings: Settings) -> TextPlan:
+    return TextPlan(
+        clip_skip=request.model.clip_skip or settings[options.CLIP_SKIP],
+        emphasis=settings[prompt_settings.EMPHASIS],
+        comma_backtrack=settings[prompt_settings.COMMA_BACKTRACK],
+        old_timelines=settings[prompt_settings.OLD_SCHEDULING],
+        sdxl_l_skip=settings[options.SDXL_CLIP_L_SKIP],
+        pad=settings[options.PAD_COND_UNCOND],
+    )
+
+
+def _source(request: Generate, settings: Settings) -> SourcePlan | None:
+    """How the first pass starts from a picture; None when it starts from noise."""
+    match request.source:
+        case Noise():
+            return None
+        case InitImage() as init:
+            pass
+        case MaskedImage(init=init):
+            pass
+    _check_source(init, request.source)
+    return SourcePlan(
+        strength=init.strength,
+        noise_multiplier=settings[task_options.NOISE_MULTIPLIER],
+        extra_noise=settings[task_options.EXTRA_NOISE],
+        image_cfg_scale=_first(init.image_cfg_scale, IMAGE_CFG_SCALE),
+        background=settings[task_options.BACKGROUND],
+        condition_weight=settings[task_options.CONDITION_WEIGHT],
+    )
+
+
+def _check_source(init: InitImage, source: InitImage | MaskedImage) -> None:
+    if not init.images:
+        raise UserError("There is no picture to start from.", hint="Choose one.", field="init_images")
+    checks: list[tuple[str, float, float, float]] = [
+        ("denoising_strength", init.strength, 0, 1),
+        ("image_cfg_scale", _first(init.image_cfg_scale, IMAGE_CFG_SCALE), 0, 10),
+    ]
+    if isinstance(source, MaskedImage):
+        mask = source.mask
+        checks += [("mask_blur_x", mask.blur_x, 0, 256), ("mask_blur_y", mask.blur_y, 0, 256)]
+        checks += [("padding", source.padding or 0, 0, 4096)]
+        if not mask.image:
+            raise UserError("There is no mask.", hint="Paint over what is to be changed.", field="mask")
+        if source.padding is not None and init.resize == "latent":
+            raise UserError(
+                'Only masked works on a part of the picture, which "latent" cannot resize.',
+                hint="Choose another resize mode.",
+                field="resize_mode",
+            )
+    _check_within(checks)
+
+
+def _second_pass(
+    plan: Plan, request: Generate, hires: Hires, settings: Settings, catalog: ModelCatalog, styles: StyleBook
+) -> Plan:
+    """The plan of hires fix's second pass over `request`: the first one's with what differs."""
+    wish, shape = hires.second, request.shape
+    width, height = hires_sizes(shape.width, shape.height, hires)[1]
+    _check_within(
+        [
+            ("denoising_strength", hires.strength, 0, 1),
+            ("hires_steps", hires.steps, 0, 150),
+            ("hires_width", width, 64, 16384),
+            ("hires_height", height, 64, 16384),
+            ("hires_cfg_scale", _first(wish.cfg_scale, 7.0), 0, 100),
+        ]
+    )
+    told = plan.request.prompt
+    own = Prompt(positive=wish.positive, negative=wish.negative, styles=request.prompt.styles)
+    prompt, negative = _prompts(own, styles, settings)
+    prompt, negative = prompt if wish.positive else told.positive, negative if wish.negative else told.negative
+    text, notes = _without_networks(prompt)
+    sampler, schedule = _sampler(
+        wish.sampler or plan.sampling.sampler,
+        wish.schedule or (request.sampling.schedule if wish.sampler else plan.sampling.schedule),
+    )
+    chosen = dataclasses.replace(request.model, checkpoint=wish.checkpoint or request.model.checkpoint)
+    again = dataclasses.replace(
+        plan.request,
+        shape=dataclasses.replace(plan.request.shape, width=width, height=height),
+        prompt=Prompt(positive=prompt, negative=negative),
+        model=chosen,
+        after=dataclasses.replace(plan.request.after, hires=None),
+    )
+    steps = hires.steps or plan.sampling.steps
+    way = steps_for(steps, hires.strength, exact=True)
+    return dataclasses.replace(
+        plan,
+        request=again,
+        canvas=canvas_size(width, height, LATENT_STEP),
+        pictures=_pictures(again, plan.request.seed, prompt, negative, text),
+        text=dataclasses.replace(plan.text, first_steps=plan.sampling.steps),
+        guidance=dataclasses.replace(plan.guidance, cfg_scale=_first(wish.cfg_scale, plan.guidance.cfg_scale)),
+        sampling=dataclasses.replace(
+            plan.sampling,
+            sampler=sampler.name,
+            schedule=schedule,
+            steps=steps,
+            knobs=_knobs(request, sampler, settings),
+            total=way.total,
+            skipped=way.skipped,
+        ),
+        noise=dataclasses.replace(plan.noise, ensd=settings[sampler_options.ENSD] if sampler.ancestral else 0),
+        model=_model(again, settings, catalog),
+        source=SourcePlan(
+            strength=hires.strength,
+            noise_multiplier=1.0,
+            extra_noise=settings[task_options.EXTRA_NOISE],
+            image_cfg_scale=IMAGE_CFG_SCALE,
+            background=settings[task_options.BACKGROUND],
+            condition_weight=settings[task_options.CONDITION_WEIGHT],
+        ),
+        notes=tuple(notes) if wish.positive else (),
+    )
+
+
+def _without_refiner(model: ModelPlan, *, keep: bool) -> ModelPlan:
+    return model if keep else dataclasses.replace(model, refiner=None, switch_at=1.0)
 
 
 def _changed(settings: Settings) -> dict[str, JsonValue]:
@@ -237,24 +352,26 @@ def _check_ranges(request: Generate) -> None:
     for name, value in (("width", shape.width), ("height", shape.height)):
         if not 64 <= value <= 16384:
             raise UserError(f"The {name} is {value}, but 64 to 16384 pixels are possible.", field=name)
-        if value % LATENT_STEP:
-            near = max(64, round(value / LATENT_STEP) * LATENT_STEP)
-            raise UserError(
-                f"The {name} is {value}, which is not a multiple of {LATENT_STEP}.", hint=f"Use {near}.", field=name
-            )
-    for name, value, low, high in (
-        ("batch_size", shape.batch_size, 1, 64),
-        ("batch_count", shape.batch_count, 1, 10_000),
-        ("steps", sampling.steps, 1, 150),
-        ("cfg_scale", sampling.cfg_scale, 0, 100),
-        ("variation_strength", request.seed.variation_strength, 0, 1),
-    ):
-        if not low <= value <= high:
-            raise UserError(f"{name} is {value}, but {low} to {high} is possible.", field=name)
+    _check_within(
+        [
+            ("batch_size", shape.batch_size, 1, 64),
+            ("batch_count", shape.batch_count, 1, 10_000),
+            ("steps", sampling.steps, 1, 150),
+            ("cfg_scale", sampling.cfg_scale, 0, 100),
+            ("variation_strength", request.seed.variation_strength, 0, 1),
+        ]
+    )
     seed = request.seed
     for name, size in (("resize_from_width", seed.resize_from_width), ("resize_from_height", seed.resize_from_height)):
         if size > 16384:
             raise UserError(f"{name} is {size}, but at most 16384 is possible.", field=name)
+
+
+def _check_within(checks: list[tuple[str, float, float, float]]) -> None:
+    """(name, value, lowest, highest) each."""
+    for name, value, low, high in checks:
+        if not low <= value <= high:
+            raise UserError(f"{name} is {value}, but {low} to {high} is possible.", field=name)
 
 
 def _prompts(prompt: Prompt, styles: StyleBook, settings: Settings) -> tuple[str, str]:
@@ -296,10 +413,9 @@ def _model(request: Generate, settings: Settings, catalog: ModelCatalog) -> Mode
     )
 
 
-def _sampler(request: Generate) -> tuple[Sampler, str]:
-    name, schedule = split_combined_name(request.sampling.sampler or DEFAULT_SAMPLER)
+def _sampler(name: str | None, wish: str) -> tuple[Sampler, str]:
+    name, schedule = split_combined_name(name or DEFAULT_SAMPLER)
     sampler = samplers.get(name)
-    wish = request.sampling.schedule
     return sampler, resolve_schedule(sampler, schedule if wish.casefold() == "automatic" else wish)
 
 

@@ -11,18 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from PIL import Image
 
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.imaging.inputs import PictureStore
 from modules.processing import options
 from modules.processing.hooks import FINISHED, LATENTS, START, FinalLatents, FinishedImage, Hooks, StartLatents
 from modules.processing.models.catalog import ModelFile
 from modules.processing.models.loader import LoadedModel
 from modules.processing.papers import infotext_fields
+from modules.processing.plan import ModelPlan, PicturePlan, Plan
 from modules.processing.previews import linear as linear_preview
 from modules.processing.previews import previews
 from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
-from modules.processing.resolve import ModelPlan, PicturePlan, Plan
+from modules.processing.requests import InitImage, MaskedImage, Noise
 from modules.processing.samplers import samplers
 from modules.processing.schedules import SigmaOptions, build_sigmas
 from modules.processing.schedules.table import SigmaTable
@@ -30,10 +33,13 @@ from modules.processing.stages.conditioning import ConditioningCache
 from modules.processing.stages.decode import decode_latents, to_images
 from modules.processing.stages.finish import Finisher
 from modules.processing.stages.guidance import GuidedDenoiser, Told
-from modules.processing.stages.network import image_condition
+from modules.processing.stages.odd_sizes import chosen_method, uncover
+from modules.processing.stages.start import first_latents, make_noise
 from modules.processing.stages.tell import tell
 from modules.processing.stages.tiling import circular_padding
-from modules.processing.tasks import txt2img
+from modules.processing.tasks import Start, hires, img2img, inpaint, txt2img
+from modules.processing.tasks.options import SAVE_FIRST_PASS
+from modules.processing.upscalers import Upscalers
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +50,8 @@ class RunContext:
 
     load: Callable[[ModelFile, ModelFile | None, str], LoadedModel]
     cache: ConditioningCache
+    inputs: PictureStore
+    upscalers: Upscalers
     hooks: Hooks
     settings: Settings  # with the request's overrides
     paths: Paths
@@ -53,32 +61,40 @@ class RunContext:
 
 @dataclass(kw_only=True)
 class _Meter:
-    """Turns steps into Progress events with a time estimate from the steps done so far."""
+    """Turns steps into Progress events with a time estimate from the steps done so far. A batch has `passes` parts."""
 
     report: Report
-    batches: int
-    steps: int
-    images: int
-    batch_size: int
+    plan: Plan
     batch: int = 0
+    part: int = 0
+    steps: int = 0
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def passes(self) -> int:
+        return 1 if self.plan.hires is None else 2
+
+    def begin(self, batch: int, part: int, plan: Plan) -> None:
+        """The sampler sets out on one pass over one batch."""
+        self.batch, self.part, self.steps = batch, part, plan.sampling.run
+
     def at(self, stage: str, step: int = 0) -> None:
-        done = (self.batch + min(step / max(self.steps, 1), 1.0) * 0.97) / self.batches
+        parts, part = len(self.plan.batches) * self.passes, self.batch * self.passes + self.part
+        done = (part + min(step / max(self.steps, 1), 1.0) * 0.97) / parts
         if stage in ("decode", "save"):
-            done = (self.batch + 0.98) / self.batches
+            done = (part + 0.98) / parts
         passed = time.monotonic() - self.started
-        eta = passed / done - passed if stage != "load" and step + self.batch > 0 and done > 0 else None
+        eta = passed / done - passed if stage != "load" and step + part > 0 and done > 0 else None
         self.report(
             Progress(
                 fraction=done,
                 stage=stage,
                 step=step,
                 steps=self.steps,
-                image=self.batch * self.batch_size,
-                images=self.images,
-                batch=self.batch,
-                batches=self.batches,
+                image=self.batch * self.plan.request.shape.batch_size,
+                images=len(self.plan.pictures),
+                batch=part,
+                batches=parts,
                 eta_s=eta,
             )
         )
@@ -88,7 +104,6 @@ class _Meter:
 class RunResult:
     pictures: list[Picture]
     interrupted: bool
-    model: LoadedModel
 
 
 class _Skipped(Exception):
@@ -97,44 +112,86 @@ class _Skipped(Exception):
 
 def run(plan: Plan, context: RunContext) -> RunResult:
     """Make all batches of a plan. An interrupt ends the run with what there is; a skip gives up one batch."""
-    meter = _Meter(
-        report=context.report,
-        batches=len(plan.batches),
-        steps=plan.sampling.steps,
-        images=len(plan.pictures),
-        batch_size=plan.request.shape.batch_size,
-    )
+    meter = _Meter(report=context.report, plan=plan, steps=plan.sampling.run)
     meter.at("load")
     finisher = Finisher(plan=plan, settings=context.settings, paths=context.paths, report=context.report)
     interrupted = False
-    model = _load(plan.model, context)
     for index, batch in enumerate(plan.batches):
         if context.control.stopping:
             interrupted = True
             break
-        meter.batch = index
-        model = _load(plan.model, context)  # the refiner may have taken its place
         try:
-            latents = _latents(plan, batch, model, context, meter)
+            images = _batch(plan, index, context, meter, finisher)
         except _Skipped:
             continue
+        except Interrupted:
+            images = None
         complete = not context.control.interrupted
         interrupted = interrupted or not complete
-        if latents is None:
+        if images is None:
             break
-        meter.at("decode")
-        with circular_padding(model.vae, active=plan.model.tiling):
-            pixels = decode_latents(model, latents, check=context.settings[options.NAN_CHECK])
-        linear_preview.learn(model, latents.cpu(), pixels.cpu())
         meter.at("save")
-        for offset, image in enumerate(to_images(pixels)):
+        for offset, image in enumerate(images):
             place = index * plan.request.shape.batch_size + offset
             fields = infotext_fields(plan, batch[offset], context.settings)
             finished = FinishedImage(image=image, fields=fields, index=place, plan=plan)
             finisher.add(context.hooks.run(FINISHED, finished), batch=index, offset=offset, complete=complete)
         if not complete:
             break
-    return RunResult(pictures=finisher.done(), interrupted=interrupted, model=model)
+    return RunResult(pictures=finisher.done(), interrupted=interrupted)
+
+
+def _batch(plan: Plan, index: int, context: RunContext, meter: _Meter, finisher: Finisher) -> list[Image.Image] | None:
+    """The pictures of one batch, after both passes where there are two; None when there are none yet."""
+    batch, passed = plan.batches[index], plan
+    model = _load(plan.model, context)  # the refiner may have taken its place
+    meter.begin(index, 0, plan)
+    given = hires.given_picture(plan.hires, context) if plan.hires and plan.hires.first else None
+    if given is None:
+        start = _begin(plan, batch, model, context)
+        latents = _latents(plan, batch, start, model, context, meter)
+    else:
+        start, latents = Start(), hires.latents_of(given, len(batch), model)
+    if latents is None:
+        return None
+    if plan.hires is not None and not context.control.interrupted:
+        pictures = [given] * len(batch) if given else None
+        if given is None and (context.settings[SAVE_FIRST_PASS] or not hires.enlarges_latents(plan.hires)):
+            pictures = _finished(plan, latents, start, model, context, meter)
+            if context.settings[SAVE_FIRST_PASS]:
+                finisher.add_first_pass(pictures, index)
+        passed = plan.hires.second
+        meter.begin(index, 1, passed)
+        model = _load(passed.model, context)
+        taken = None if hires.enlarges_latents(plan.hires) else pictures
+        start = hires.begin(plan.hires, latents, taken, model, context)
+        latents = _latents(passed, passed.batches[index], start, model, context, meter)
+        if latents is None:
+            return None
+    return _finished(passed, latents, start, model, context, meter)
+
+
+def _begin(plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext) -> Start:
+    match plan.request.source:
+        case Noise():
+            return txt2img.begin(plan, model)
+        case InitImage() as init:
+            return img2img.begin(plan, init, len(batch), model, context)
+        case MaskedImage() as masked:
+            return inpaint.begin(plan, masked, batch, model, context)
+
+
+def _finished(
+    plan: Plan, latents: torch.Tensor, start: Start, model: LoadedModel, context: RunContext, meter: _Meter
+) -> list[Image.Image]:
+    """Latents to pictures of the asked size, with what their task does to them."""
+    meter.at("decode")
+    with circular_padding(model.vae, active=plan.model.tiling):
+        pixels = decode_latents(model, latents, check=context.settings[options.NAN_CHECK])
+    linear_preview.learn(model, latents.cpu(), pixels.cpu())
+    shape, how = plan.request.shape, chosen_method(context.settings)
+    images = [uncover(image, (shape.width, shape.height), how) for image in to_images(pixels)]
+    return images if start.finish is None else start.finish(images, latents)
 
 
 def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
@@ -142,39 +199,49 @@ def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
 
 
 def _latents(
-    plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext, meter: _Meter
+    plan: Plan,
+    batch: tuple[PicturePlan, ...],
+    start: Start,
+    model: LoadedModel,
+    context: RunContext,
+    meter: _Meter,
 ) -> torch.Tensor | None:
     """The batch's latents; one picture after the other where the sampler looks at the picture to choose its steps."""
+    if plan.sampling.run == 0:
+        return start.latents
     if not samplers.get(plan.sampling.sampler).adaptive:
-        return _denoise(plan, batch, model, context, meter)
+        return _denoise(plan, batch, start, model, context, meter)
     found: list[torch.Tensor] = []
-    for picture in batch:
+    for place, picture in enumerate(batch):
         if context.control.interrupted:
             break
-        latents = _denoise(plan, (picture,), model, context, meter)
+        latents = _denoise(plan, (picture,), start.only(place), model, context, meter)
         if latents is not None:
             found.append(latents)
     return torch.cat(found) if found else None
 
 
 def _denoise(
-    plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext, meter: _Meter
+    plan: Plan,
+    batch: tuple[PicturePlan, ...],
+    start: Start,
+    model: LoadedModel,
+    context: RunContext,
+    meter: _Meter,
 ) -> torch.Tensor | None:
     """The finished latents [B, C, h, w], or those at the moment of an interrupt; None when there are none yet."""
-    sampler = samplers.get(plan.sampling.sampler)
-    table = SigmaTable(model.alphas_cumprod, zero_snr=plan.sampling.zero_snr)
-    sigmas = build_sigmas(sampler, plan.sampling.schedule, plan.sampling.steps, table, _family_options(plan, model)).to(
-        model.device
-    )
-    shape = plan.request.shape
-    calls = plan.sampling.steps * (2 if sampler.second_order else 1)
+    sampler, sampling = samplers.get(plan.sampling.sampler), plan.sampling
+    table = SigmaTable(model.alphas_cumprod, zero_snr=sampling.zero_snr)
+    sigmas = build_sigmas(sampler, sampling.schedule, sampling.total, table, _family_options(plan, model))
+    sigmas = sigmas[sampling.skipped :].to(model.device)
+    each = 2 if sampler.second_order else 1  # calls of the network a step
     meter.at("encode")
-    extra = image_condition(model, shape.height, shape.width)
-    told = tell(plan, batch, model, table, calls, context, extra)
-    noise = txt2img.make_noise(plan, batch, model, model.device)
-    begun = StartLatents(latents=txt2img.start(plan, noise, sigmas), sigmas=sigmas, plan=plan)
+    told = tell(plan, batch, model, table, sampling.steps * each, context, start.seen)
+    noise = make_noise(plan, batch, model)
+    begun = StartLatents(latents=first_latents(plan, start, noise.initial(), sigmas), sigmas=sigmas, plan=plan)
     begun = context.hooks.run(START, begun)
     watcher = _Watcher(plan, model, context, meter)
+    calls = sampling.run * each
     denoiser = GuidedDenoiser(
         told,
         plan.guidance,
@@ -183,15 +250,18 @@ def _denoise(
         refine=_refiner(plan, batch, context, table, calls) if plan.model.refiner else None,
         check=context.settings[options.NAN_CHECK],
         cfgpp=sampler.cfgpp,
+        blend=start.blend,
     )
     meter.at("denoise")
     try:
         with circular_padding(model.unet, active=plan.model.tiling), torch.no_grad():
             latents = sampler.function(
-                denoiser, begun.latents, begun.sigmas, noise=noise, on_step=watcher, **plan.sampling.knobs
+                denoiser, begun.latents, begun.sigmas, noise=noise, on_step=watcher, **sampling.knobs
             )
     except Interrupted:
         return watcher.denoised
+    if start.blend is not None:
+        latents = start.blend(latents, torch.zeros(len(latents)), calls)
     return context.hooks.run(LATENTS, FinalLatents(latents=latents, plan=plan)).latents
 
 

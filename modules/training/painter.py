@@ -23,8 +23,8 @@ from modules.core.settings import Settings
 from modules.processing.engine import Engine
 from modules.processing.models.catalog import CHECKPOINT
 from modules.processing.options import CONDITIONING_CACHE_MB, PREVIEWS
+from modules.processing.plan import Plan
 from modules.processing.requests import After, Generate, Prompt, Sampling, Seed, Shape
-from modules.processing.resolve import Plan
 
 BATCH = 8
 TIMED = 3  # pictures painted alone to take the time

@@ -7,8 +7,8 @@ import pytest
 
 from modules.gradio_ui.advice import Advice, advise, fitting_size
 from modules.gradio_ui.generation_request import common_request
-from modules.gradio_ui.model_facts import ModelFacts
 from modules.gradio_ui.texts import table
+from modules.processing.models.facts import ModelFacts
 from modules.processing.samplers import samplers
 
 SD1 = ModelFacts(title="paint", family="sd1")

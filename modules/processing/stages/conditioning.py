@@ -15,7 +15,7 @@ from modules.prompting.chunks import Chunk, chunk_prompt
 if TYPE_CHECKING:
     from modules.processing.models.families import TextEncoderRecipe
     from modules.processing.models.loader import LoadedModel
-    from modules.processing.resolve import TextPlan
+    from modules.processing.plan import TextPlan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,12 @@ def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
     return (mean - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
 
 
+def to_pixels(image: Image.Image) -> torch.Tensor:
+    """RGB float32 [1, 3, H, W] in [-1, 1]."""
+    array = np.asarray(image.convert("RGB"), np.float32) / 127.5 - 1.0
+    return torch.from_numpy(array).permute(2, 0, 1)[None]
+
+
 def to_images(pixels: torch.Tensor) -> list[Image.Image]:
     """RGB float [B, 3, H, W] in [0, 1] -> 8-bit pictures, rounded to nearest."""
     array = (pixels.cpu().float().permute(0, 2, 3, 1).numpy() * 255.0).round().astype(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +22,10 @@ from modules.imaging.names import NameContext
 from modules.processing import options
 from modules.processing.hooks import FinishedImage
 from modules.processing.memory import device_name
-from modules.processing.papers import picture_request, write_infotext
+from modules.processing.papers import infotext_fields, picture_request, write_infotext
+from modules.processing.plan import PicturePlan, Plan
 from modules.processing.progress import Picture, Report
-from modules.processing.resolve import PicturePlan, Plan
+from modules.processing.requests import Noise
 
 
 def environment() -> dict[str, object]:
@@ -64,6 +66,16 @@ class Finisher:
             if save and self.settings[options.LAST_INFOTEXT]:
                 write_atomic(self.paths.params, infotext)
         self._tell(path, finished.image, picture, infotext, saved=save)
+
+    def add_first_pass(self, images: Sequence[Image.Image], batch: int) -> None:
+        """Save what a second pass goes on from, beside the pictures."""
+        size = self.plan.request.shape.batch_size
+        for offset, image in enumerate(images):
+            index = batch * size + offset
+            picture = self.plan.pictures[index]
+            infotext = write_infotext(picture, infotext_fields(replace(self.plan, hires=None), picture, self.settings))
+            name = self._name(picture, index)
+            self._write(image, name, Papers(infotext=infotext), save=True, suffix="-before-highres-fix")
 
     def done(self) -> list[Picture]:
         """All pictures; the grid comes first, as A1111's index_of_first_image says."""
@@ -113,12 +125,28 @@ class Finisher:
         self.pictures.append(told)
         self.report(told)
 
-    def _write(self, image: Image.Image, name: NameContext, papers: Papers, *, save: bool, grid: str = "") -> Path:
-        chosen = saving.SaveOptions.from_settings(self.settings, grid=bool(grid))
-        folder = saving.output_folder(self.settings, self.paths.data, grid=bool(grid)) if save else self.paths.results
+    def _write(
+        self,
+        image: Image.Image,
+        name: NameContext,
+        papers: Papers,
+        *,
+        save: bool,
+        grid: str = "",
+        suffix: str = "",
+    ) -> Path:
+        chosen, after = saving.SaveOptions.from_settings(self.settings, grid=bool(grid)), self.plan.request.after
+        tab = "txt2img" if isinstance(self.plan.request.source, Noise) else "img2img"
+        usual = saving.output_folder(self.settings, self.paths.data, grid=bool(grid), tab=tab)
+        folder = usual if save else self.paths.results
+        if save and after.folder and not grid:
+            folder, chosen = self.paths.data / after.folder, replace(chosen, folder_pattern="")
         if not save:
             chosen = replace(chosen, folder_pattern="", save_txt=False)
-        return saving.save_picture(image, folder, name=name, papers=papers, options=chosen, grid=grid)
+        if after.name and not grid:
+            pattern = "[basename]-[generation_number]" if len(self.plan.pictures) > 1 else "[basename]"
+            name, chosen = replace(name, basename=after.name), replace(chosen, pattern=pattern, add_number=False)
+        return saving.save_picture(image, folder, name=name, papers=papers, options=chosen, suffix=suffix, grid=grid)
 
     def _name(self, picture: PicturePlan, index: int) -> NameContext:
         plan = self.plan

@@ -21,23 +21,26 @@ class Network:
     x / (1 + sigma) = (1 - t) x0 + t n with t = sigma / (1 + sigma) and answers n - x0.
     """
 
-    def __init__(self, model: LoadedModel, table: SigmaTable, *, image_condition: torch.Tensor | None = None) -> None:
+    def __init__(self, model: LoadedModel, table: SigmaTable) -> None:
         self.model = model
         self.table = table
-        self.image_condition = image_condition  # [1, c, h, w] extra channels of inpainting and edit models
         self._dtype = next(model.unet.parameters()).dtype
 
     @torch.no_grad()
     def __call__(
-        self, x: torch.Tensor, sigma: torch.Tensor, cross: torch.Tensor, added: dict[str, torch.Tensor] | None
+        self,
+        x: torch.Tensor,
+        sigma: torch.Tensor,
+        cross: torch.Tensor,
+        added: dict[str, torch.Tensor] | None,
+        extra: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """x: [R, C, h, w]; sigma: [R]; cross: [R, 77k, C]; returns x0, same shape, float32."""
+        """x: [R, C, h, w]; sigma: [R]; cross: [R, 77k, C]; extra: [R, c, h, w]; returns x0, shape of x, float32."""
         column = sigma.view(-1, 1, 1, 1)
         flow = self.model.prediction == "flow_prediction"
         seen = scaled = x / (1 + column) if flow else x / (column**2 + 1).sqrt()
-        if self.image_condition is not None:
-            extra = self.image_condition.to(scaled).expand(scaled.shape[0], -1, -1, -1)
-            scaled = torch.cat([scaled, extra], dim=1)
+        if extra is not None:
+            scaled = torch.cat([scaled, extra.to(scaled)], dim=1)
         out = self.model.unet(
             scaled.to(self._dtype),
             self.table.sigma_to_t(sigma).to(x.device, torch.float32),
@@ -65,18 +68,3 @@ def added_conditions(
     else:
         ids = [[*size, *crop, *size] for _ in parts]
     return {"text_embeds": pooled, "time_ids": torch.tensor(ids, dtype=torch.float32, device=pooled.device)}
-
-
-def image_condition(model: LoadedModel, height: int, width: int) -> torch.Tensor | None:
-    """Extra channels for text alone: an inpainting model is asked to paint everything over a grey picture."""
-    channels = int(model.unet.config["in_channels"]) - model.latent_channels
-    if channels <= 0:
-        return None
-    factor = model.vae_factor
-    if channels == model.latent_channels:  # InstructPix2Pix: no picture to edit
-        return torch.zeros(1, channels, height // factor, width // factor)
-    from .decode import encode_pixels
-
-    grey = encode_pixels(model, torch.zeros(1, 3, height, width))  # 0 in [-1, 1] is mid grey
-    mask = torch.ones(1, 1, *grey.shape[2:], dtype=grey.dtype, device=grey.device)
-    return torch.cat([mask, grey], dim=1)

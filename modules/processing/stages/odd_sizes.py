@@ -5,14 +5,21 @@ The setting is `options.ODD_SIZE_METHOD`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image
 
+from modules.core.settings import Settings
+from modules.processing.options import ODD_SIZE_METHOD
+
 OddSize = Literal["reflect", "replicate", "constant", "resize"]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 GREY = 127  # the value that autoencoders find least remarkable
+
+
+def chosen_method(settings: Settings) -> OddSize:
+    return cast(OddSize, settings[ODD_SIZE_METHOD])
 
 
 def canvas_size(width: int, height: int, step: int) -> tuple[int, int]:

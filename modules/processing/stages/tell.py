@@ -10,13 +10,14 @@ from modules.processing import options
 from modules.processing.hooks import ENCODED, EncodedText
 from modules.prompting.schedule import prompt_schedule, split_and
 
+from .condition import edits
 from .conditioning import Conditioning, encode_text
 from .guidance import PictureConditions, Timeline, Told
 from .network import Network, added_conditions
 
 if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
-    from modules.processing.resolve import PicturePlan, Plan
+    from modules.processing.plan import PicturePlan, Plan
     from modules.processing.runner import RunContext
     from modules.processing.schedules.table import SigmaTable
 
@@ -28,9 +29,12 @@ def tell(
     table: SigmaTable,
     calls: int,
     context: RunContext,
-    image_condition: torch.Tensor | None,
+    seen: torch.Tensor | None,
 ) -> Told:
-    """Encode all texts of a batch for one model. `calls`: network calls in all, on which the schedules are laid."""
+    """Encode all texts of a batch for one model. `calls`: network calls of all steps asked for, on which the schedules
+    are laid; `seen`: extra channels of the network, [B or 1, c, h, w] or None.
+    """
+    first = plan.text.first_steps * calls // plan.sampling.steps
 
     def encode(text: str, negative: bool) -> Conditioning:
         key = (model.key, text, negative, plan.text)
@@ -39,7 +43,8 @@ def tell(
         return context.hooks.run(ENCODED, payload).conditioning
 
     def timeline(text: str, negative: bool) -> Timeline:
-        schedule = prompt_schedule(text, calls, old_timelines=plan.text.old_timelines)
+        told = (first, calls) if first else (calls, None)
+        schedule = prompt_schedule(text, *told, old_timelines=plan.text.old_timelines)
         return [(last, encode(part, negative)) for last, part in schedule]
 
     pictures = tuple(
@@ -53,12 +58,14 @@ def tell(
         empty = encode("", False).cross[:, :77]
         pictures = tuple(_padded(picture, pictures, empty) for picture in pictures)
     settings = context.settings
-    shape = plan.request.shape
-    size, crop = (shape.height, shape.width), (settings[options.SDXL_CROP_TOP], settings[options.SDXL_CROP_LEFT])
+    width, height = plan.canvas
+    size, crop = (height, width), (settings[options.SDXL_CROP_TOP], settings[options.SDXL_CROP_LEFT])
     scores = (settings[options.REFINER_SCORE], settings[options.REFINER_NEGATIVE_SCORE])
     return Told(
-        network=Network(model, table, image_condition=image_condition),
+        network=Network(model, table),
         pictures=pictures,
+        seen=seen,
+        image_cfg=plan.source.image_cfg_scale if plan.source and seen is not None and edits(model) else None,
         added=lambda rows, negative: added_conditions(model, rows, size, crop, [scores[one] for one in negative]),
     )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from modules.processing.hooks import GUIDED, Hooks
-from modules.processing.resolve import GuidancePlan
+from modules.processing.plan import GuidancePlan
 from modules.processing.stages.conditioning import Conditioning
 from modules.processing.stages.guidance import GuidedDenoiser, PictureConditions, Told
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from modules.gradio_ui.model_facts import ModelFacts, facts_from, model_facts
 from modules.gradio_ui.model_view import follow_model
 from modules.processing.models.catalog import ModelFile
+from modules.processing.models.facts import ModelFacts, facts_from, model_facts
 
 
 def file(name: str = "paint.safetensors", **facts: Any) -> ModelFile:
