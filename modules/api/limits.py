@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from pathlib import PurePath
+
 from modules.core.errors import UserError
 from modules.core.settings import Setting, Settings, define
 from modules.imaging.inputs import PictureStore
@@ -45,6 +47,13 @@ def check_limits(request: Generate, settings: Settings) -> None:
             f"but at most {settings[MAX_PIXELS]} are allowed.",
             hint=f"Choose a smaller size; the owner can raise {MAX_PIXELS.key}.",
             field="width" if shape.width >= shape.height else "height",
+        )
+    folder = PurePath(request.after.folder)
+    if folder.is_absolute() or ".." in folder.parts or ":" in request.after.folder:
+        raise UserError(
+            f"after.folder is {request.after.folder[:80]!r}, but a folder below Easel's own was expected.",
+            hint='Use a name such as "outputs/series".',
+            field="after.folder",
         )
     pictures = shape.batch_size * shape.batch_count
     if shape.batch_size > 0 and shape.batch_count > 0 and pictures > settings[MAX_PICTURES]:
