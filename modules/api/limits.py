@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PIL import Image
-
 from pathlib import PurePath
+
+from PIL import Image
 
 from modules.core.errors import UserError
 from modules.core.settings import Setting, Settings, define

@@ -138,7 +138,7 @@ def test_an_error_tells_what_happened_and_no_folder_of_this_machine(site: Simple
         ({"shape": {"width": 4096, "height": 2048}}, "width"),
         ({"shape": {"batch_size": 2, "batch_count": 51}}, "batch_count"),
         ({"colour": 1}, "colour"),
-        ({"after": {"folder": "/tmp"}}, "after.folder"),
+        ({"after": {"folder": "/srv/x"}}, "after.folder"),
         ({"after": {"folder": "outputs/../../x"}}, "after.folder"),
     ],
 )
