@@ -191,8 +191,17 @@ def warm_up(engine: Engine, queue: JobQueue, options: Options, startup: StartupL
     if options.run.preload_model:
         engine.preload()
         startup.done("model")
+    prune_inputs(engine, queue)
     queue.start()
     engine.catalog.start_hashing()
+
+
+def prune_inputs(engine: Engine, queue: JobQueue) -> None:
+    """Delete pictures that no job of the queue works on, when they take more room than the settings allow."""
+    from modules.imaging.inputs import LIMIT_MB, REFERENCE
+
+    jobs = json.dumps([dict(one.request) for one in queue.list()])
+    engine.inputs.prune(engine.settings[LIMIT_MB] << 20, keep=frozenset(REFERENCE.findall(jobs)))
 
 
 def stop_on_signals(server: Server) -> None:

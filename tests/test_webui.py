@@ -13,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 import webui
 from modules.api.edge import Edge, edge_policy
+from modules.core.errors import NotFoundError
 from modules.core.options import Options, parse_options
 from modules.core.paths import Paths
 from modules.core.settings import Settings
@@ -301,3 +303,18 @@ def test_the_api_is_served_when_asked_for(tmp_path: Path) -> None:
         got = answers(edge, [("GET", path, {"host": f"127.0.0.1:{port}"}) for path in paths])
         site.queue.stop(5)
         assert got == [api, api, api, page, 200], flags
+
+
+def test_pictures_that_a_waiting_job_works_on_outlive_the_start(tmp_path: Path) -> None:
+    engine = Engine(Paths(data=tmp_path, models=tmp_path), Settings(), hashing=False)
+    engine.settings.update({"input_pictures_mb": 64})
+    waiting, loose = (engine.inputs.put(Image.new("RGB", (8, 8), colour)) for colour in ("red", "blue"))
+    with engine.inputs.path(loose).open("r+b") as file:
+        file.truncate(70 << 20)  # alone over the limit
+    queue = webui.make_queue(engine, parse_options(["--data-dir", str(tmp_path)]))
+    queue.submit("generate", {"source": {"kind": "image", "images": [waiting]}})
+    webui.prune_inputs(engine, queue)
+    queue.stop()
+    assert engine.inputs.path(waiting).is_file()
+    with pytest.raises(NotFoundError):
+        engine.inputs.path(loose)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from modules.core.settings import Setting, define
 from modules.imaging.metadata import open_image
 
 PREFIX = "sha256:"
+REFERENCE = re.compile(rf"{PREFIX}[0-9a-f]{{64}}")
 LIMIT_MB = define(
     Setting(
         "input_pictures_mb",
@@ -24,7 +26,7 @@ LIMIT_MB = define(
         section="System",
         minimum=64,
         maximum=1_000_000,
-        hint="The longest unused ones are deleted first; a picture that waits in the queue is used.",
+        hint="The longest unused ones are deleted at the next start; those of waiting jobs are kept.",
     )
 )
 
@@ -64,12 +66,11 @@ class PictureStore:
 
     def path(self, reference: str) -> Path:
         """The PNG file behind a reference."""
-        digest = reference.removeprefix(PREFIX)
-        if not reference.startswith(PREFIX) or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        if not REFERENCE.fullmatch(reference):
             raise UserError(
                 f"{reference[:80]!r} is no reference to a picture.", hint="Send the picture itself.", field="image"
             )
-        path = self._path(digest)
+        path = self._path(reference.removeprefix(PREFIX))
         if not path.is_file():
             raise NotFoundError("The picture that this job works on is gone.", hint="Choose it again.")
         return path
