@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from modules.imaging.foreign import read_any
 from modules.imaging.infotext import parse_infotext
-from modules.imaging.metadata import open_image, read_metadata
+from modules.imaging.metadata import open_image
 
 MAX_ITEM = 200_000
 
 
 def read_upload(data: bytes) -> dict[str, Any]:
-    """{"infotext", "fields", "items"}; UserError when the bytes are no picture."""
+    """{"infotext", "fields", "items", "picture", "foreign"}; UserError when the bytes are no picture.
+
+    "foreign": the program whose metadata was converted, and what of it was not understood.
+    """
     with open_image(data) as picture:
-        infotext, items = read_metadata(picture)
+        infotext, items, found = read_any(picture)
         size = f"{picture.width} x {picture.height} {picture.format or ''}".strip()
     shown = {str(key): str(value)[:MAX_ITEM] for key, value in items.items()}
-    return {"infotext": infotext or "", "fields": parse_infotext(infotext or ""), "items": shown, "picture": size}
+    foreign = {"program": found.program, "unknown": list(found.unknown)} if found else None
+    fields = parse_infotext(infotext)
+    return {"infotext": infotext, "fields": fields, "items": shown, "picture": size, "foreign": foreign}

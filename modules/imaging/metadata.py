@@ -30,7 +30,10 @@ EXIF_LIMIT = 65_000  # bytes; one JPEG segment holds no more
 _PNG_INFOTEXT, _PNG_REQUEST = "parameters", "easel"
 _MARK = "easel:"
 _IFD, _USER_COMMENT, _DESCRIPTION, _SOFTWARE = 0x8769, 0x9286, 0x010E, 0x0131
-_EXIF_TEXTS = {0x010E: "ImageDescription", 0x010F: "Make", 0x0131: "Software", 0x013B: "Artist", 0x8298: "Copyright"}
+_EXIF_TEXTS = {
+    **{0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model"},
+    **{0x0131: "Software", 0x013B: "Artist", 0x8298: "Copyright"},
+}
 log = logging.getLogger(__name__)
 
 

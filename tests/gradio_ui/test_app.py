@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 
@@ -93,6 +94,22 @@ def test_a_picture_of_ones_own_is_kept_upright(client: TestClient) -> None:
     assert (kept["name"], kept["width"], kept["height"]) == ("a.jpg", 24, 40)
     assert client.post("/easel/inputs", content=b"not a picture").status_code == 422
     assert client.get(f"/easel/inputs/{'0' * 64}").status_code == 404
+
+
+def test_a_picture_of_another_program_is_told_in_our_fields(client: TestClient) -> None:
+    raw, chunks = io.BytesIO(), PngInfo()
+    chunks.add_text("Software", "NovelAI")
+    chunks.add_text("Description", "a girl")
+    chunks.add_text("Comment", json.dumps({"uc": "fog", "scale": 5, "steps": 28, "seed": 3, "noise": 0.2}))
+    Image.new("RGB", (8, 8)).save(raw, "PNG", pnginfo=chunks)
+    found = client.post("/easel/read-picture", content=raw.getvalue()).json()
+    assert found["foreign"] == {"program": "NovelAI", "unknown": ["noise: 0.2"]}
+    assert (found["fields"]["Prompt"], found["fields"]["Sampler"], found["fields"]["Size"]) == (
+        "a girl",
+        "Euler a",
+        "8x8",
+    )
+    assert found["items"]["Software"] == "NovelAI"
 
 
 def test_a_picture_is_the_saved_file_itself(client: TestClient, services: Any) -> None:

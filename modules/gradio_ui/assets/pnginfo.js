@@ -1,21 +1,31 @@
-// PNG Info: drop or choose a picture, see everything it says, send it to txt2img.
+// PNG Info: drop or choose a picture, see everything it says, send it on.
 "use strict";
 
 onUiLoaded(() => {
     const drop = document.getElementById("pnginfo_image"), input = drop.querySelector("input"), image = drop.querySelector("img");
-    const send = document.getElementById("txt2img_tab"), paper = document.getElementById("pnginfo_generation_info");
-    let infotext = "";
+    const sends = document.querySelectorAll("#tab_pnginfo [data-send]"), paper = document.getElementById("pnginfo_generation_info");
+    let chosen = null, fields = {}, infotext = "";
+
+    /** Of a picture made elsewhere: by what, and what of it our fields cannot say. */
+    function showForeign(found) {
+        const place = document.getElementById("pnginfo_foreign");
+        place.hidden = !found;
+        if (!found) return;
+        place.replaceChildren(make("p", {text: t("pnginfo.foreign", {program: found.program})}));
+        if (found.unknown.length) place.append(make("p", {class: "quiet", text: t("pnginfo.unknown")}), make("ul", {}, ...found.unknown.map((one) => make("li", {text: one}))));
+    }
 
     async function read(file) {
         if (!file) return;
         try {
             const found = await readPicture(file);
-            infotext = found.infotext;
+            [chosen, infotext, fields] = [file, found.infotext, found.fields];
             image.src = URL.createObjectURL(file);
             image.alt = file.name;
             image.hidden = false;
             drop.classList.add("filled");
-            send.disabled = !infotext;
+            for (const one of sends) one.disabled = one.dataset.send === "txt2img" && !infotext;
+            showForeign(found.foreign);
             document.getElementById("pnginfo_chips").replaceChildren(...paperChips(found.fields));
             const items = {[file.name]: found.picture, ...found.items};
             paper.replaceChildren(...Object.entries(items).map(([name, value]) => make("section", {}, make("h3", {text: name}), make("pre", {text: value, tabIndex: 0}))));
@@ -32,5 +42,9 @@ onUiLoaded(() => {
         const file = Array.from(event.clipboardData?.files || []).find((one) => one.type.startsWith("image/"));
         if (file && uiElementIsVisible(drop)) read(file);
     });
-    send.onclick = () => { pasteInfotext(infotext, "txt2img").catch(tell); selectTab("txt2img"); };
+    for (const one of sends) one.onclick = () => {
+        if (one.dataset.send !== "txt2img") { easelSend(one.dataset.send, {file: chosen, fields}); return; }
+        pasteInfotext(infotext, "txt2img").catch(tell);
+        selectTab("txt2img");
+    };
 });

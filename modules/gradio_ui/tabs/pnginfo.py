@@ -7,6 +7,8 @@ import gradio as gr
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.tabs import Tab, tabs
 
+TARGETS = ("txt2img", "img2img", "inpaint", "extras")
+
 
 def build(services: UiServices) -> None:
     with gr.Row(elem_classes=["work"]):
@@ -17,10 +19,14 @@ def build(services: UiServices) -> None:
                 '<img alt="" hidden></label>'
             )
         with gr.Column(scale=7, min_width=320):
+            buttons = "".join(
+                f'<button type="button" id="{target}_tab" class="gallery-button" data-send="{target}" '
+                f'data-icon="send" data-t="pnginfo.send.{target}" disabled></button>'
+                for target in TARGETS
+            )
             gr.HTML(
-                '<div class="gallery-buttons"><button type="button" id="txt2img_tab" class="gallery-button" '
-                'data-icon="send" data-t="pnginfo.send" disabled></button></div>'
-                '<div id="pnginfo_chips" class="chips"></div>'
+                f'<div class="gallery-buttons">{buttons}</div><div id="pnginfo_chips" class="chips"></div>'
+                '<div id="pnginfo_foreign" class="foreign" role="status" hidden></div>'
                 '<div id="pnginfo_generation_info" class="paper-list">'
                 '<p class="quiet" data-t="pnginfo.empty"></p></div>'
             )
