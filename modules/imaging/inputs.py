@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from modules.core.errors import NotFoundError, UserError
 from modules.core.files import write_atomic
 from modules.core.settings import Setting, define
-from modules.imaging.metadata import open_image
+from modules.imaging.metadata import Papers, open_image, png_texts, read_metadata
 
 PREFIX = "sha256:"
 REFERENCE = re.compile(rf"{PREFIX}[0-9a-f]{{64}}")
@@ -45,9 +45,12 @@ class PictureStore:
         self.folder = folder
 
     def put(self, image: Image.Image) -> str:
-        """Keep a picture, upright as its EXIF says, and give its reference. Transparency is kept."""
+        """Keep a picture, upright as its EXIF says, and give its reference. Transparency and all texts are kept."""
+        infotext, texts = read_metadata(image)
+        rest = {name: text for name, text in texts.items() if name != "easel"}
         buffer = io.BytesIO()
-        upright(image).save(buffer, "PNG", compress_level=1)
+        papers = png_texts(Papers(infotext or "", texts.get("easel"), rest))
+        upright(image).save(buffer, "PNG", compress_level=1, pnginfo=papers)
         data = buffer.getvalue()
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)

@@ -14,6 +14,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
+from modules.imaging.metadata import read_papers
+
 
 def fakes() -> Any:
     path = Path(__file__).with_name("fake_services.py")
@@ -79,8 +81,8 @@ def test_a_picture_of_a_job_is_kept_to_work_on_with_what_it_says(client: TestCli
     job = finished(client, services, "an apple")
     kept = client.post(f"/easel/jobs/{job['id']}/pictures/0/take").json()
     assert (kept["width"], kept["height"]) == (64, 64)
-    assert kept["texts"]["parameters"] == job["pictures"][0]["infotext"]
     shown = client.get(f"/easel/inputs/{kept['reference'].removeprefix('sha256:')}")
+    assert read_papers(shown.content).infotext == job["pictures"][0]["infotext"]
     saved = Image.open(services.queue.snapshot(job["id"]).pictures[0].path)
     assert Image.open(io.BytesIO(shown.content)).tobytes() == saved.convert("RGB").tobytes()
     assert client.post(f"/easel/jobs/{job['id']}/pictures/7/take").status_code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from modules.core.errors import NotFoundError, UserError
 from modules.imaging.inputs import PictureStore
+from modules.imaging.metadata import Papers, exif_bytes, read_metadata
 
 
 def picture(seed: int, mode: str = "RGB") -> Image.Image:
@@ -61,3 +63,13 @@ def test_the_longest_unused_go_first_and_waiting_ones_never(tmp_path: Path) -> N
     store.prune(int(2.5 * size), keep=frozenset(references[:1]))
     left = {f"sha256:{path.stem}" for path in tmp_path.iterdir()}
     assert left == {references[0], references[2], references[3]}
+
+
+def test_what_a_picture_says_is_kept_with_it(tmp_path: Path) -> None:
+    store, raw = PictureStore(tmp_path), io.BytesIO()
+    Image.new("RGB", (8, 8)).save(raw, "JPEG", exif=exif_bytes(Papers("a cat\nSteps: 1", '{"x": 1}')) or b"")
+    reference = store.put(Image.open(io.BytesIO(raw.getvalue())))
+    infotext, texts = read_metadata(store.open(reference))
+    assert infotext == "a cat\nSteps: 1"
+    assert texts == {"parameters": infotext, "easel": '{"x": 1}', "Software": "Easel"}
+    assert store.put(store.open(reference)) == reference

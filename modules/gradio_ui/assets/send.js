@@ -4,7 +4,7 @@
 /** Targets that are one mode of a tab. */
 const sendTabs = {inpaint: "img2img", sketch: "img2img", inpaint_sketch: "img2img"};
 
-/** Keep a picture to work on: {url} of a job's picture, or {file} of this computer. {reference, name, width, height, texts} */
+/** Keep a picture to work on: {url} of a job's picture, or {file} of this computer. {reference, name, width, height} */
 async function keepPicture({url, file}) {
     if (url) return ask(`${url}/take`, {});
     const reply = await fetch(`easel/inputs?name=${encodeURIComponent(file.name)}`, {method: "POST", headers: {"Content-Type": "application/octet-stream"}, body: file});

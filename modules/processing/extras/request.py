@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from modules.core.errors import UserError
 from modules.core.paths import Paths
-from modules.processing.requests import JsonValue, read_dataclass
+from modules.processing.requests import read_dataclass
 
 Flip = Literal["Horizontal", "Vertical", "Both"]
 MAX_BY, MAX_SIDE, MIN_CUT = 64.0, 16_384, 64
@@ -18,11 +18,10 @@ MAX_BY, MAX_SIDE, MIN_CUT = 64.0, 16_384, 64
 
 @dataclass(frozen=True, kw_only=True)
 class InputPicture:
-    """`picture`: a reference of the picture store. `texts`: what its file said, by name; they go into the results."""
+    """`picture`: a reference of the picture store. `name`: of its file, for those of the results."""
 
     picture: str
     name: str = ""
-    texts: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,14 +196,10 @@ class Extras:
             paths = sorted(one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
             if not paths:
                 raise NotFoundError(f"There are no pictures in {folder.name}.", field="source.folder")
-            yield from (_Source(path.name, lambda path=path: _from_file(path)) for path in paths)
+            yield from (_Source(path.name, lambda path=path: _piece(open_image(path), path.name)) for path in paths)
             return
         for one in source.pictures:
-            texts = {name: text for name, text in one.texts.items() if isinstance(text, str)}
-            yield _Source(
-                one.name,
-                lambda one=one, texts=texts: Piece(image=inputs.open(one.picture), name=one.name, texts=texts),
-            )
+            yield _Source(one.name, lambda one=one: _piece(inputs.open(one.picture), one.name))
 
     def _folder(self, source: Folder) -> Path:
         folder = place(self._engine.paths, source.folder, "source.folder")
@@ -242,7 +238,6 @@ class _Meter:
         )
 
 
-def _from_file(path: Path) -> Piece:
-    image = open_image(path)
+def _piece(image: Image.Image, name: str) -> Piece:
     _, texts = read_metadata(image)
-    return Piece(image=upright(image), name=path.name, texts=texts)
+    return Piece(image=upright(image), name=name, texts=texts)

@@ -1,12 +1,14 @@
 """A studio without models, and pictures to work on."""
 
 import dataclasses
+import io
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from modules.core.errors import NotFoundError
 from modules.core.paths import Paths
@@ -47,6 +49,15 @@ def _noise(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
 
 
+def told(image: Image.Image, texts: dict[str, str]) -> Image.Image:
+    """The picture as a file that says `texts`."""
+    chunks, raw = PngInfo(), io.BytesIO()
+    for name, text in texts.items():
+        chunks.add_text(name, text)
+    image.save(raw, "PNG", pnginfo=chunks)
+    return Image.open(io.BytesIO(raw.getvalue()))
+
+
 @pytest.fixture
 def noise():
     return _noise
@@ -58,7 +69,7 @@ def asked(studio: SimpleNamespace):
 
     def make(*images: Image.Image, names: tuple[str, ...] = (), texts: dict[str, str] | None = None, **more: object):
         found = tuple(
-            InputPicture(picture=studio.inputs.put(one), name=names[at] if at < len(names) else "", texts=texts or {})
+            InputPicture(picture=studio.inputs.put(told(one, texts or {})), name=names[at] if at < len(names) else "")
             for at, one in enumerate(images)
         )
         return dataclasses.replace(ExtrasRequest(source=Pictures(pictures=found)), **more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from modules.core.errors import NotFoundError
 from modules.processing.extras.operation import Models, Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
 
@@ -18,7 +19,10 @@ def codeformer(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[P
 
 
 def check(request: ExtrasRequest, models: Models) -> None:
-    models.faces.find("CodeFormer")
+    try:
+        models.faces.find("CodeFormer")
+    except NotFoundError as error:
+        raise NotFoundError(error.message, hint=error.hint, field="faces.codeformer") from error
 
 
 operations.add(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from modules.core.errors import NotFoundError
 from modules.processing.extras.operation import Models, Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
 
@@ -17,7 +18,10 @@ def gfpgan(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece
 
 
 def check(request: ExtrasRequest, models: Models) -> None:
-    models.faces.find("GFPGAN")
+    try:
+        models.faces.find("GFPGAN")
+    except NotFoundError as error:
+        raise NotFoundError(error.message, hint=error.hint, field="faces.gfpgan") from error
 
 
 operations.add(
