@@ -24,7 +24,7 @@ def match_colours(image: Image.Image, target: Image.Image) -> Image.Image:
     """
     painted = np.asarray(image.convert("RGB"), np.float64) / 255
     source, wanted = to_lab(painted), to_lab(np.asarray(target.convert("RGB"), np.float64) / 255)
-    matched = np.stack([_match(source[..., at], wanted[..., at]) for at in range(3)], axis=-1)
+    matched = np.stack([match_histogram(source[..., at], wanted[..., at]) for at in range(3)], axis=-1)
     made = _with_luma(from_lab(matched).clip(0, 1), painted @ _LUMA)
     return Image.fromarray(np.rint(made * 255).astype(np.uint8))
 
@@ -47,7 +47,7 @@ def from_lab(lab: Floats) -> Floats:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055)
 
 
-def _match(source: Floats, target: Floats) -> Floats:
+def match_histogram(source: Floats, target: Floats) -> Floats:
     """Each value replaced by the target's value of the same rank."""
     _, places, counts = np.unique(source.ravel(), return_inverse=True, return_counts=True)
     values, of_target = np.unique(target.ravel(), return_counts=True)
