@@ -157,7 +157,7 @@ class Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class SoftInpainting:
-    """Differential inpainting: grey of the mask decides for how long the original leads. Ranges as in A1111."""
+    """Differential inpainting: grey of the mask decides for how long the original leads. See SOFT_RANGES."""
 
     schedule_bias: float = 1.0
     preservation_strength: float = 0.5
@@ -165,6 +165,16 @@ class SoftInpainting:
     mask_influence: float = 0.0
     difference_threshold: float = 0.5
     difference_contrast: float = 2.0
+
+
+SOFT_RANGES = {
+    "schedule_bias": (0, 8),
+    "preservation_strength": (0, 8),
+    "transition_contrast_boost": (1, 32),
+    "mask_influence": (0, 1),
+    "difference_threshold": (0, 8),
+    "difference_contrast": (0, 8),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

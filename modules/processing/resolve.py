@@ -36,6 +36,7 @@ from modules.processing.plan import (
     TextPlan,
 )
 from modules.processing.requests import (
+    SOFT_RANGES,
     Churn,
     Generate,
     Hires,
@@ -262,6 +263,7 @@ def _check_source(init: InitImage, source: InitImage | MaskedImage) -> None:
         mask = source.mask
         checks += [("mask_blur_x", mask.blur_x, 0, 256), ("mask_blur_y", mask.blur_y, 0, 256)]
         checks += [("padding", source.padding or 0, 0, 4096)]
+        checks += [(name, getattr(source.soft, name), *ends) for name, ends in SOFT_RANGES.items() if source.soft]
         if not mask.image:
             raise UserError("There is no mask.", hint="Paint over what is to be changed.", field="mask")
         if source.padding is not None and init.resize == "latent":

@@ -19,14 +19,6 @@ from modules.processing.requests import SoftInpainting
 
 Floats = NDArray[np.float64]
 
-RANGES = {
-    "schedule_bias": (0, 8),
-    "preservation_strength": (0, 8),
-    "transition_contrast_boost": (1, 32),
-    "mask_influence": (0, 1),
-    "difference_threshold": (0, 8),
-    "difference_contrast": (0, 8),
-}
 REACH, DEVIATION = 2, 1.5  # of the window that calms the differences, in latents; weights exp(-r^2 / deviation^2)
 BLUR = 4  # pixels: hides the steps between latents
 
@@ -65,16 +57,14 @@ def mix_latents(original: torch.Tensor, painted: torch.Tensor, share: torch.Tens
     return torch.where(share >= 1, painted, torch.where(share <= 0, original.to(painted.dtype), made))
 
 
-def changed_masks(
-    blend: SoftBlend, final: torch.Tensor, soft: SoftInpainting, size: tuple[int, int]
-) -> list[Image.Image]:
+def changed_masks(blend: SoftBlend, final: torch.Tensor, size: tuple[int, int]) -> list[Image.Image]:
     """What of each result covers the original: masks L of size (width, height), from the latents' differences.
 
     final: [B, C, h, w]. Where nothing changed the mask is black.
     """
     masks = []
     for distance, share in zip((final - blend.latents).norm(dim=1), blend.mask[:, 0]):
-        covered = changed(np.asarray(distance.double().cpu()), np.asarray(share.double().cpu()), soft)
+        covered = changed(np.asarray(distance.double().cpu()), np.asarray(share.double().cpu()), blend.soft)
         small = Image.fromarray((covered * 255).astype(np.uint8))
         masks.append(resize_picture(small, *size, "just").filter(ImageFilter.GaussianBlur(BLUR)))
     return masks

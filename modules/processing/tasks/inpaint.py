@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,8 @@ from modules.imaging.masks import Box, blur_mask, fill_hole, grow_box, keep_outs
 from modules.imaging.resize import resize_picture
 from modules.processing.stages.condition import picture_condition
 from modules.processing.stages.decode import encode_pixels, to_pixels
-from modules.processing.stages.odd_sizes import chosen_method, pad_picture
+from modules.processing.stages.odd_sizes import chosen_method, pad_picture, uncover
+from modules.processing.stages.soft_mask import SoftBlend, changed_masks
 from modules.processing.stages.start import make_noise
 from modules.processing.tasks import Start, options
 from modules.processing.tasks.img2img import enlarger, sources
@@ -61,7 +62,8 @@ def begin(
     plan: Plan, source: MaskedImage, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext
 ) -> Start:
     assert plan.source is not None
-    drawn = read_mask(context.inputs.open(source.mask.image), round=source.mask.round)
+    rounded = source.mask.round and source.soft is None
+    drawn = read_mask(context.inputs.open(source.mask.image), round=rounded)
     works = [_prepare(plan, source, one, drawn, context) for one in sources(plan, source.init, context)]
     filled = [_filled(work, source) for work in works]
     how = chosen_method(context.settings)
@@ -69,27 +71,34 @@ def begin(
     latents = encode_pixels(model, pixels)
     rows = torch.arange(len(batch)) % len(works)
     masks = [pad_picture(work.mask, plan.canvas, how)[0] for work in works]
-    small = torch.cat([latent_mask(one, latents.shape[2:], round=source.mask.round) for one in masks])
+    small = torch.cat([latent_mask(one, latents.shape[2:], round=rounded) for one in masks])
     small, latents = small[rows].to(latents), latents[rows]
     if source.fill == "latent noise":
         latents = latents * (1 - small) + make_noise(plan, batch, model).initial() * small
     elif source.fill == "latent nothing":
         latents = latents * (1 - small)
     shown = torch.stack([_grey(one) for one in masks])
-    shown = shown.round() if source.mask.round else shown
+    shown = shown.round() if rounded else shown
     seen = picture_condition(model, pixels[rows], latents, shown[rows], plan.source.condition_weight)
+    if source.soft is None:
+        blend = KeepUnmasked(latents=latents, mask=small)
+    else:
+        blend = SoftBlend(latents=latents, mask=small, soft=source.soft)
     correct, overlay = context.settings[options.COLOUR_CORRECTION], context.settings[options.OVERLAY]
 
     def finish(images: Sequence[Image.Image], final: torch.Tensor) -> list[Image.Image]:
         made = []
+        changed = changed_masks(blend, final, plan.canvas) if isinstance(blend, SoftBlend) else []
         for index, image in enumerate(images):
             work = works[index % len(works)]
+            if changed:
+                work = replace(work, kept_mask=_in_place(uncover(changed[index], image.size, how), work))
             if correct:
                 image = match_colours(image, work.picture)
             made.append(_put_back(image, work, overlay=overlay))
         return made
 
-    return Start(latents=latents, seen=seen, blend=KeepUnmasked(latents=latents, mask=small), finish=finish)
+    return Start(latents=latents, seen=seen, blend=blend, finish=finish)
 
 
 def _prepare(plan: Plan, source: MaskedImage, picture: Image.Image, drawn: Image.Image, context: RunContext) -> _Work:
@@ -145,9 +154,15 @@ def _grey(mask: Image.Image) -> torch.Tensor:
 
 def _put_back(image: Image.Image, work: _Work, *, overlay: bool) -> Image.Image:
     """The result in its place in the original."""
-    if work.box is not None:
-        left, top, right, bottom = work.box
-        whole = work.original.copy()
-        whole.paste(resize_picture(image, right - left, bottom - top, "crop"), (left, top))
-        image = whole
+    image = _in_place(image, work)
     return keep_outside(work.original, image, work.kept_mask) if overlay else image
+
+
+def _in_place(image: Image.Image, work: _Work) -> Image.Image:
+    """A result, or a mask of it, brought to the original's size; around what was worked on: the original, or black."""
+    if work.box is None:
+        return image
+    left, top, right, bottom = work.box
+    whole = Image.new("L", work.original.size) if image.mode == "L" else work.original.copy()
+    whole.paste(resize_picture(image, right - left, bottom - top, "crop"), (left, top))
+    return whole

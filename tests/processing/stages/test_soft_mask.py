@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from modules.processing.requests import SoftInpainting
-from modules.processing.stages.soft_mask import RANGES, SoftBlend, changed, changed_masks, mix_latents, window_mean
+from modules.processing.requests import SOFT_RANGES, SoftInpainting
+from modules.processing.stages.soft_mask import SoftBlend, changed, changed_masks, mix_latents, window_mean
 
 SOFT = SoftInpainting()
 
@@ -113,12 +113,12 @@ def test_the_masks_influence_hides_black_and_shows_white() -> None:
 @pytest.mark.parametrize("name", [one.name for one in fields(SoftInpainting)])
 @pytest.mark.parametrize("end", [0, 1])
 def test_every_end_of_every_range_gives_numbers_and_unchanged_is_black(name: str, end: int) -> None:
-    soft = SoftInpainting(**{name: float(RANGES[name][end])})
+    soft = SoftInpainting(**{name: float(SOFT_RANGES[name][end])})
     blend = SoftBlend(latents=latents(1), mask=shares(), soft=soft)
     for sigma in (14.6, 0.03):
         assert torch.isfinite(blend(latents(2), torch.full((2,), sigma), 0)).all()
     assert np.isfinite(changed(np.random.default_rng(0).random((6, 5)), shares()[0, 0].double().numpy(), soft)).all()
-    assert [one.getextrema() for one in changed_masks(blend, latents(1), soft, (40, 48))] == [(0, 0)] * 2
+    assert [one.getextrema() for one in changed_masks(blend, latents(1), (40, 48))] == [(0, 0)] * 2
 
 
 def test_what_changed_is_white_in_the_picture_and_far_away_black() -> None:
@@ -126,7 +126,7 @@ def test_what_changed_is_white_in_the_picture_and_far_away_black() -> None:
     after = before.clone()
     after[:, :, 4:12, 4:8] = 3
     blend = SoftBlend(latents=before, mask=torch.ones(1, 1, 16, 16), soft=SOFT)
-    mask = np.asarray(changed_masks(blend, after, SOFT, (131, 128))[0])
+    mask = np.asarray(changed_masks(blend, after, (131, 128))[0])
     assert mask.shape == (128, 131)
     assert mask[64, 48] > 250
     assert mask[:, 125:].max() == 0
