@@ -13,10 +13,12 @@ from typing import Any
 from modules.core.errors import NotFoundError
 from modules.processing.models.facts import FEW_STEPS, FEW_STEPS_CFG, MANY_STEPS, ModelFacts
 from modules.processing.models.families import families
-from modules.processing.requests import Generate
+from modules.processing.passes import choose_method
+from modules.processing.requests import Generate, MaskedImage, Noise
 from modules.processing.resolve import DEFAULT_SAMPLER, LATENT_STEP
 from modules.processing.samplers import Sampler, samplers
 from modules.processing.schedules import split_combined_name
+from modules.processing.upscalers import LATENT_MODES
 from modules.prompting.networks import parse_networks
 
 SMALL, LARGE = 0.45, 2.25  # of the pixels that the model was trained at
@@ -25,6 +27,9 @@ FEW_STEP_TOP_CFG, FEW_STEP_TOP_STEPS = 2.5, 15
 CFGPP_TOP_CFG = 3.0  # guidance of arXiv:2406.08070 interpolates; what is usual elsewhere burns the picture
 BURNT_CFG = 20.0
 UNFINISHED_STEPS = 8
+LATENT_STRENGTH = 0.5  # below, an enlarged latent stays blurred
+FROM_NOISE_STRENGTH = 0.9  # below, what a latent was emptied to shows through
+SOFT_BLUR = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class Advice:
     key: str
     values: Mapping[str, Any] = field(default_factory=dict)
     fix: Mapping[str, Any] = field(default_factory=dict)
+    note: bool = False  # told for information, nothing is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,7 @@ def advise(request: Generate, model: ModelFacts, refiner: ModelFacts | None = No
         return []  # the request is refused with the nearest names; there is nothing to add
     case = Situation(request=request, sampler=samplers.get(name), model=model, refiner=refiner)
     rules: list[Callable[[Situation], Iterator[Advice]]] = [_checkpoint, _prompt, _size, _sampler, _steps, _cfg]
-    return [one for rule in (*rules, _seed, _refiner) for one in rule(case)]
+    return [one for rule in (*rules, _seed, _refiner, _hires, _method, _picture, _inpainting) for one in rule(case)]
 
 
 def fitting_size(width: int, height: int, model: ModelFacts) -> dict[str, int]:
@@ -94,16 +100,12 @@ def _size(case: Situation) -> Iterator[Advice]:
     width, height = case.request.shape.width, case.request.shape.height
     if width < LATENT_STEP or height < LATENT_STEP:
         return
-    if width % LATENT_STEP or height % LATENT_STEP:
-        sides = {"width": width, "height": height}
-        near = {name: max(64, round(side / LATENT_STEP) * LATENT_STEP) for name, side in sides.items()}
-        yield Advice(control="size", key="size_step", values={"step": LATENT_STEP}, fix=near)
-        return
     across, down = case.model.native_size
     part = width * height / (across * down)
     short = min(width, height) / min(across, down)
-    if part < SMALL or short < HALF or part > LARGE:
-        key = "size_large" if part > LARGE else "size_small"
+    repeats = part > LARGE and choose_method(case.request, case.model.native_size) == "direct"
+    if part < SMALL or short < HALF or repeats:
+        key = "size_large" if repeats else "size_small"
         fix = fitting_size(width, height, case.model)
         yield Advice(control="size", key=key, values={"width": across, "height": down}, fix=fix)
 
@@ -164,6 +166,45 @@ def _refiner(case: Situation) -> Iterator[Advice]:
         yield Advice(control="refiner", key="refiner_family", values=values, fix=fix)
     elif wish.switch_at >= 1:
         yield Advice(control="refiner", key="refiner_never", values=values, fix={"refiner_switch_at": 0.8})
+
+
+def _hires(case: Situation) -> Iterator[Advice]:
+    hires = case.request.after.hires
+    if hires is None:
+        return
+    if hires.upscaler in LATENT_MODES and hires.strength < LATENT_STRENGTH:
+        yield Advice(control="hires", key="latent_strength", fix={"hr_strength": 0.6})
+    if not hires.width and not hires.height and hires.scale <= 1:
+        yield Advice(control="hires", key="hires_same", fix={"hr_scale": 2.0})
+
+
+def _method(case: Situation) -> Iterator[Advice]:
+    """What "auto" will do, while it is chosen."""
+    if case.request.shape.method == "auto":
+        yield Advice(control="method", key=f"method_{choose_method(case.request, case.model.native_size)}", note=True)
+
+
+def _picture(case: Situation) -> Iterator[Advice]:
+    source = case.request.source
+    if isinstance(source, Noise):
+        return
+    init = source.init if isinstance(source, MaskedImage) else source
+    if not init.images:
+        yield Advice(control="image", key="no_picture")
+    elif isinstance(source, MaskedImage) and not source.mask.image:
+        yield Advice(control="mask", key="no_mask")
+    if init.strength == 0:
+        yield Advice(control="strength", key="strength_zero", fix={"strength": 0.75})
+
+
+def _inpainting(case: Situation) -> Iterator[Advice]:
+    source = case.request.source
+    if not isinstance(source, MaskedImage):
+        return
+    if source.fill.startswith("latent") and 0 < source.init.strength < FROM_NOISE_STRENGTH:
+        yield Advice(control="strength", key="fill_strength", values={"fill": source.fill}, fix={"strength": 1.0})
+    if source.soft is not None and max(source.mask.blur_x, source.mask.blur_y) < SOFT_BLUR:
+        yield Advice(control="soft", key="soft_blur", fix={"mask_blur": 16})
 
 
 def share_latents(first: str, second: str) -> bool:

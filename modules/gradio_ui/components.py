@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from modules.gradio_ui.texts import control_text
+from modules.gradio_ui.texts import control_text, text
 
 # Gradio answers 500 to a number out of range; let through, the request's own check says in a sentence what is wrong
 gr.Number.raise_if_out_of_bounds = staticmethod(lambda num, minimum, maximum: None)
@@ -31,6 +32,20 @@ def number(elem_id: str, value: float, **limits: Any) -> gr.Number:
 
 def dropdown(elem_id: str, choices: list[str], value: Any, **more: Any) -> gr.Dropdown:
     return gr.Dropdown(choices, value=value, label=label(elem_id), elem_id=elem_id, min_width=120, **more)
+
+
+def textbox(elem_id: str, value: str = "", **more: Any) -> gr.Textbox:
+    return gr.Textbox(value, label=label(elem_id), elem_id=elem_id, max_lines=1, **more)
+
+
+def checkbox(elem_id: str, value: bool = False, **more: Any) -> gr.Checkbox:
+    return gr.Checkbox(value, label=label(elem_id), elem_id=elem_id, **more)
+
+
+def radio(elem_id: str, values: Sequence[str], value: str, **more: Any) -> gr.Radio:
+    """One of a few; the words of each are `choice.<value>` in the table, whatever asks."""
+    choices = [(text(f"choice.{one}"), one) for one in values]
+    return gr.Radio(choices, value=value, label=label(elem_id), elem_id=elem_id, **more)
 
 
 def accordion(elem_id: str) -> gr.Accordion:

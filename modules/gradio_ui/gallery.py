@@ -8,16 +8,20 @@ BUTTONS = (  # id, what it does, icon
     ("save_{tab}", "save", "save"),
     ("save_zip_{tab}", "zip", "zip"),
     ("{tab}_open_folder", "open", "open"),
+    ("{tab}_send_to_img2img", "img2img", "send"),
+    ("{tab}_send_to_inpaint", "inpaint", "mask"),
+    ("{tab}_send_to_extras", "extras", "extras"),
     ("{tab}_reuse_all", "reuse", "paste"),
 )
 
 
 def build_results(tab: str) -> None:
     """The stage (picture, preview, or what is going on), thumbnails, buttons, and the picture's paper as chips."""
+    more = (("{tab}_upscale", "upscale", "upscale"),) if tab == "txt2img" else ()
     buttons = "".join(
         f'<button type="button" id="{one.format(tab=tab)}" class="gallery-button" data-gallery="{name}"'
         f' data-icon="{icon}" data-t="gallery.{name}" disabled></button>'
-        for one, name, icon in BUTTONS
+        for one, name, icon in (*BUTTONS, *more)
     )
     with gr.Column(elem_id=f"{tab}_results", elem_classes=["results"], scale=7, min_width=320):
         gr.HTML(

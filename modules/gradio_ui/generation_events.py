@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -12,16 +13,23 @@ from gradio.components import Component
 from gradio.context import Context
 
 from modules.core.errors import EaselError
-from modules.gradio_ui import paste
+from modules.gradio_ui import feeding, paste
 from modules.gradio_ui.advice import advise
 from modules.gradio_ui.components import hidden_button, hidden_text
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.model_view import checkpoint_titles, chosen_facts, follow_model, named_facts
+from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.toprow import style_names
 from modules.processing.requests import Generate
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+# (values by control, what the form says, whether the owner of this machine asks) -> (requests, what to tell)
+Make = Callable[[Mapping[str, Any], Generate, bool], tuple[Iterator[Generate], str]]
+
+
+def just_that(values: Mapping[str, Any], request: Generate, owner: bool) -> tuple[Iterator[Generate], str]:
+    return iter([request]), ""
 
 
 def filled(named: Mapping[str, Any], services: UiServices) -> dict[str, Any]:
@@ -29,22 +37,18 @@ def filled(named: Mapping[str, Any], services: UiServices) -> dict[str, Any]:
     return {**chosen_facts(services).defaults(), **{name: value for name, value in named.items() if value is not None}}
 
 
-def wire(form: Form[Generate], generate: gr.Button, services: UiServices) -> None:
+@dataclass(frozen=True)
+class Events:
+    """`client_id`: one for each press, so that a double click makes one job. `reply`: what came of it, as JSON."""
+
+    client_id: gr.Textbox
+    reply: gr.Textbox
+
+
+def wire(form: Form[Generate], generate: gr.Button, services: UiServices, make: Make = just_that) -> Events:
     tab, state = form.tab, services.state
-    client_id, reply = hidden_text(f"{tab}_client_id"), hidden_text(f"{tab}_reply")
     pasted, paste_button = hidden_text(f"{tab}_pasted"), hidden_button(f"{tab}_paste_button")
     ready, advice, recheck = hidden_text(f"{tab}_ready"), hidden_text(f"{tab}_advice"), hidden_button(f"{tab}_recheck")
-
-    def submit(values: dict[Component, Any]) -> str:
-        """The job's id as JSON, or what is wrong with the request. The client's id makes a double click one job."""
-        try:
-            request = form.build(filled(form.named(values), services))
-            services.engine.resolve(request)  # refused before it queues
-            job = services.queue.submit("generate", request.to_json(), tag=tab, id=values[client_id] or None)
-            return json.dumps({"id": job.id, "client": values[client_id]})
-        except EaselError as error:
-            field = getattr(error, "field", "")
-            return json.dumps({"error": error.message, "hint": error.hint, "field": field, "client": values[client_id]})
 
     def keep(values: dict[Component, Any]) -> str:
         """Keep what is typed, and say what will not work about it."""
@@ -63,9 +67,8 @@ def wire(form: Form[Generate], generate: gr.Button, services: UiServices) -> Non
     def fill(raw: str) -> dict[Component, Any]:
         return fill_updates(form, services, json.loads(raw.split("\n", 1)[-1] or "{}"))
 
-    generate.click(submit, inputs={client_id, *form.inputs}, outputs=[reply], concurrency_limit=None, **QUIET).then(
-        None, inputs=[reply], outputs=None, js=f"(reply) => {{ easelSubmitted('{tab}', reply); return []; }}"
-    )
+    events = Events(hidden_text(f"{tab}_client_id"), hidden_text(f"{tab}_reply"))
+    submit_on(generate, form, services, make, events)
     paste_button.click(fill, inputs=[pasted], outputs=list(form.inputs), concurrency_limit=None, **QUIET)
     changes = [one.change for one in form.controls.values()]  # type: ignore[attr-defined]
     gr.on(
@@ -80,6 +83,36 @@ def wire(form: Form[Generate], generate: gr.Button, services: UiServices) -> Non
     blocks = Context.root_block
     if blocks is not None:
         blocks.load(restore, inputs=None, outputs=[ready, *form.inputs], **QUIET)
+    return events
+
+
+def submit_on(
+    button: gr.Button,
+    form: Form[Generate],
+    services: UiServices,
+    make: Make,
+    events: Events,
+    more: Mapping[str, Component] | None = None,
+) -> None:
+    """A press of the button hands the form in, and the values of `more` with it."""
+    tab, extra = form.tab, dict(more or {})
+
+    def submit(values: dict[Component, Any], asked: gr.Request) -> str:
+        client = values[events.client_id]
+        try:
+            named = filled(form.named(values), services)
+            named |= {name: values[one] for name, one in extra.items()}
+            requests, note = make(named, form.build(named), asked.request is not None and is_owner(asked.request))
+            job = feeding.submit(services, requests, tab, client or None)
+            return json.dumps({"id": job.id, "client": client, "note": note})
+        except EaselError as error:
+            field = getattr(error, "field", "")
+            return json.dumps({"error": error.message, "hint": error.hint, "field": field, "client": client})
+
+    inputs = {events.client_id, *form.inputs, *extra.values()}
+    button.click(submit, inputs=inputs, outputs=[events.reply], concurrency_limit=None, **QUIET).then(
+        None, inputs=[events.reply], outputs=None, js=f"(reply) => {{ easelSubmitted('{tab}', reply); return []; }}"
+    )
 
 
 def advice_json(services: UiServices, request: Generate) -> str:

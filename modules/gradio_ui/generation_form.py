@@ -14,14 +14,20 @@ from modules.processing.schedules import schedules
 RATIOS = ("1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16")
 
 
-def build_size(form: Form, services: UiServices) -> None:
-    """Width and height, their named ratios, and the qualities of the simple mode."""
+def build_size(form: Form, services: UiServices, *, detect: bool = False) -> None:
+    """Width and height, their named ratios, and the qualities of the simple mode.
+
+    `detect`: the size can be that of the picture, and the batch stands elsewhere.
+    """
     tab, defaults = form.tab, chosen_facts(services).defaults()
     with gr.Row(elem_id=f"{tab}_column_size", elem_classes=["numbers", "full-only"]):
-        form.add("width", number(f"{tab}_width", defaults["width"], minimum=64, maximum=2048, step=8))
+        form.add("width", number(f"{tab}_width", defaults["width"], minimum=64, maximum=16384, step=8))
         tool_button(f"{tab}_res_switch_btn", "swap")
-        form.add("height", number(f"{tab}_height", defaults["height"], minimum=64, maximum=2048, step=8))
-        build_batch(form)
+        form.add("height", number(f"{tab}_height", defaults["height"], minimum=64, maximum=16384, step=8))
+        if detect:
+            tool_button(f"{tab}_detect_image_size_btn", "measure")
+        else:
+            build_batch(form)
     buttons = "".join(f'<button type="button" data-ratio="{one}">{one}</button>' for one in RATIOS)
     gr.HTML(
         f'<div id="{tab}_dimensions_row" class="ratios" role="group" data-t-aria="size.ratios">{buttons}</div>'
@@ -71,7 +77,7 @@ def build_variation(form: Form) -> None:
         form.add("subseed_strength", slider(f"{tab}_subseed_strength", 0, 1, 0, 0.01))
         with gr.Row(elem_classes=["numbers"]):
             for name in ("seed_resize_from_w", "seed_resize_from_h"):
-                form.add(name, number(f"{tab}_{name}", 0, minimum=0, maximum=2048, step=8))
+                form.add(name, number(f"{tab}_{name}", 0, minimum=0, maximum=16384, step=8))
         advice_slot(tab, "variation")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.gradio_ui import paste
-from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape
+from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape, Windows
 
 Values = Mapping[str, Any]
 
@@ -34,6 +34,8 @@ def common_request(values: Values) -> Generate:
             height=whole(values, "height", 512),
             batch_size=whole(values, "batch_size", 1),
             batch_count=whole(values, "batch_count", 1),
+            method=values.get("method") or "direct",
+            windows=Windows(size=whole(values, "window_size", 0), overlap=whole(values, "window_overlap", 0)),
         ),
         seed=Seed(
             seed=whole(values, "seed", -1),

@@ -28,6 +28,14 @@ def chosen_facts(services: UiServices) -> ModelFacts:
         return ModelFacts()
 
 
+def chosen_variant(services: UiServices) -> str:
+    """What an inpainting or editing model is called, or "" for a plain model and for none."""
+    try:
+        return services.engine.catalog.default(services.settings).variant
+    except EaselError:
+        return ""
+
+
 def named_facts(services: UiServices, name: str) -> ModelFacts | None:
     try:
         return model_facts(services.engine.catalog.find_checkpoint(name))
@@ -52,6 +60,7 @@ def status_json(services: UiServices) -> dict[str, Any]:
             "title": facts.title,
             "native_size": facts.native_size,
             "few_step": facts.few_step,
+            "edits": chosen_variant(services) == "pix2pix",
             "defaults": facts.defaults(),
             "examples": facts.examples[:3],
         },

@@ -217,9 +217,14 @@ class FakeCatalog:
         return self.find_checkpoint(settings.get("sd_model_checkpoint") or self.checkpoints()[0].title)
 
 
+class FakeUpscalers:
+    def names(self) -> list[str]:
+        return ["None", "Lanczos", "Nearest"]
+
+
 class FakeEngine:
     def __init__(self, inputs: Path = Path("inputs")) -> None:
-        self.styles, self.catalog = FakeStyles(), FakeCatalog()
+        self.styles, self.catalog, self.upscalers = FakeStyles(), FakeCatalog(), FakeUpscalers()
         self.inputs = PictureStore(inputs)
 
     def resolve(self, request: Generate) -> Generate:

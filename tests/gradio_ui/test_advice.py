@@ -1,13 +1,16 @@
 """Advice is told for what cannot work, not for what can, and its fix removes it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modules.gradio_ui.advice import Advice, advise, fitting_size
-from modules.gradio_ui.generation_request import common_request
+from modules.gradio_ui.img2img_request import img2img_request
+from modules.gradio_ui.tabs.txt2img import build_request
 from modules.gradio_ui.texts import table
+from modules.imaging.inputs import PictureStore
 from modules.processing.models.facts import ModelFacts
 from modules.processing.samplers import samplers
 
@@ -17,12 +20,15 @@ TURBO = ModelFacts(title="turbo", family="sdxl", steps=4, cfg_scale=1.0, few_ste
 XL_REFINER = ModelFacts(title="fine", family="sdxl_refiner", native_size=(1024, 1024))
 MINI = ModelFacts(title="mini", family="sd1", native_size=(128, 128))
 PLAIN: dict[str, Any] = {"sampler": "DPM++ 2M", "steps": 20, "cfg_scale": 7.0, "width": 512, "height": 512}
+MASKED: dict[str, Any] = {"mode": "inpaint", "inpaint": "kept", "inpaint_drawn": "drawn"}
 CASES = [  # (key, values that differ from PLAIN, model, refiner)
     ("model_broken", {}, replace(SD1, broken="truncated"), None),
     ("model_refiner", {"width": 1024, "height": 1024}, XL_REFINER, None),
     ("networks", {"prompt": "a cat <lora:fur:0.8>"}, SD1, None),
     ("negative_unread", {"negative": "fog", "cfg_scale": 1.0}, SD1, None),
-    ("size_step", {"width": 513}, SD1, None),
+    ("method_direct", {"method": "auto"}, SD1, None),
+    ("method_hires", {"method": "auto", "width": 1024, "height": 1024}, SD1, None),
+    ("method_windows", {"method": "auto", "width": 2048, "height": 1536}, SD1, None),
     ("size_small", {}, XL, None),
     ("size_small", {"width": 1600, "height": 448}, XL, None),
     ("size_large", {"width": 1024, "height": 1024}, SD1, None),
@@ -40,12 +46,21 @@ CASES = [  # (key, values that differ from PLAIN, model, refiner)
     ("refiner_family", {"refiner": "fine"}, SD1, XL_REFINER),
     ("refiner_same", {"refiner": "paint"}, SD1, SD1),
     ("refiner_never", {"refiner": "other", "refiner_switch_at": 1.0}, SD1, replace(SD1, title="other")),
+    ("latent_strength", {"hires": True, "hr_strength": 0.3}, SD1, None),
+    ("hires_same", {"hires": True, "hr_scale": 1.0}, SD1, None),
+    ("no_picture", {"mode": "img2img"}, SD1, None),
+    ("no_mask", {"mode": "inpaint", "inpaint": "kept"}, SD1, None),
+    ("strength_zero", {"mode": "img2img", "image": "kept", "strength": 0.0}, SD1, None),
+    ("fill_strength", {**MASKED, "fill": "latent noise", "strength": 0.5}, SD1, None),
+    ("soft_blur", {**MASKED, "soft": True}, SD1, None),
     ("refiner_broken", {"refiner": "fine"}, SD1, replace(XL_REFINER, broken="truncated")),
 ]
 
 
 def told(values: dict[str, Any], model: ModelFacts, refiner: ModelFacts | None) -> list[Advice]:
-    return advise(common_request({**PLAIN, **values}), model, refiner)
+    said = {**PLAIN, **values}
+    build = img2img_request if "mode" in values else lambda values, store: build_request(values)
+    return advise(build(said, PictureStore(Path("nowhere"))), model, refiner)
 
 
 @pytest.mark.parametrize(("key", "values", "model", "refiner"), CASES)
@@ -63,9 +78,8 @@ def test_every_advice_has_words_that_its_values_fill() -> None:
         for one in told(values, model, refiner):
             for language in ("en", "zh"):
                 assert "{" not in table(language)[f"advice.{one.key}"].format(**one.values)
-    assert {key for key, *_ in CASES} == {key.removeprefix("advice.") for key in table("en") if "advice." in key} - {
-        "use"
-    }
+    told_of = {key.removeprefix("advice.") for key in table("en") if "advice." in key}
+    assert {key for key, *_ in CASES} == told_of - {"use"}
 
 
 @pytest.mark.parametrize(
@@ -73,12 +87,17 @@ def test_every_advice_has_words_that_its_values_fill() -> None:
     [
         ({}, SD1, None),
         ({"width": 512, "height": 768}, SD1, None),
+        ({"width": 513}, SD1, None),
         ({"width": 832, "height": 1216}, XL, None),
         ({"width": 1024, "height": 1024, "refiner": "fine"}, XL, XL_REFINER),
         ({"steps": 4, "cfg_scale": 1.0}, TURBO, None),
         ({"steps": 6, "cfg_scale": 1.5, "sampler": "LCM"}, TURBO, None),
         ({"width": 128, "height": 96}, MINI, None),
         ({"negative": "fog"}, SD1, None),
+        ({"hires": True}, SD1, None),
+        ({"mode": "img2img", "image": "kept"}, SD1, None),
+        (MASKED, SD1, None),
+        ({**MASKED, "soft": True, "mask_blur": 16}, SD1, None),
         ({"sampler": "no such sampler"}, SD1, None),
     ],
 )

@@ -80,3 +80,20 @@ def test_the_chip_of_a_sampler_leaves_the_schedule_unless_its_name_has_one() -> 
     assert paste_values({"Sampler": "Euler a"}, HERE, whole=False) == {"sampler": "Euler a"}
     both = {"sampler": "Euler a", "schedule": "Karras"}
     assert paste_values({"Sampler": "Euler a Karras"}, HERE, whole=False) == both
+
+
+def test_a_paper_with_a_second_pass_fills_the_hires_controls() -> None:
+    paper = {**PAPER, "Hires upscaler": "Lanczos", "Hires upscale": "1.5", "Denoising strength": "0.4"}
+    values = paste_values({**paper, "Hires steps": "8", "Hires sampler": "Euler"}, HERE)
+    told = ("hires", "hr_upscaler", "hr_scale", "hr_strength", "hr_steps", "hr_sampler")
+    assert [values[one] for one in told] == [True, "Lanczos", 1.5, 0.4, 8, "Euler"]
+    assert paste_values(PAPER, HERE)["hires"] is False
+
+
+def test_a_paper_of_an_inpainted_picture_fills_what_img2img_asks() -> None:
+    paper = {**PAPER, "Denoising strength": "0.6", "Mask blur": "7", "Masked content": "latent noise"}
+    paper |= {"Inpaint area": "Only masked", "Masked area padding": "48", "Mask mode": "Inpaint not masked"}
+    values = paste_values({**paper, "Soft inpainting enabled": "True"}, HERE)
+    said = {"strength": 0.6, "mask_blur": 7, "mask_blur_y": -1, "fill": "latent noise", "area": "only masked"}
+    said |= {"padding": 48, "mask_mode": "not masked", "soft": True, "soft_mask_influence": 0.0}
+    assert {name: values[name] for name in said} == said

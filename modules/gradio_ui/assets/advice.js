@@ -15,9 +15,9 @@ function showAdvice(tab) {
         const mark = JSON.stringify([found, easel.pick()]);
         if (slot.dataset.mark === mark) continue;
         slot.dataset.mark = mark;
-        slot.replaceChildren(...found.map((one) => make("p", {}, icon("note"), make("span", {text: t(`advice.${one.key}`, one.values)}), mend(tab, one.fix))));
+        slot.replaceChildren(...found.map((one) => make("p", {class: one.note ? "told" : ""}, one.note ? null : icon("note"), make("span", {text: t(`advice.${one.key}`, one.values)}), mend(tab, one.fix))));
         const accordion = slot.closest(".input-accordion");
-        if (accordion) accordion.classList.toggle("advised", !!accordion.querySelector(".advice p"));
+        if (accordion) accordion.classList.toggle("advised", !!accordion.querySelector(".advice p:not(.told)"));
     }
 }
 

@@ -51,14 +51,23 @@ function inputAccordionChecked(id, checked) {
 }
 
 function recalculate_prompts_txt2img() { countTokens("txt2img_prompt"); countTokens("txt2img_neg_prompt"); return Array.from(arguments); }
+function recalculate_prompts_img2img() { countTokens("img2img_prompt"); countTokens("img2img_neg_prompt"); return Array.from(arguments); }
 function create_submit_args(args) { return Array.from(args); }
 function get_tab_index(id) {
-    const buttons = Array.from(document.querySelectorAll(`#${id} > .tab-nav > button`));
+    const buttons = Array.from(document.querySelectorAll(`#${id} > .tab-nav > button, [data-nav="${id}"] > button`));
     return Math.max(0, buttons.findIndex((one) => one.classList.contains("selected")));
 }
 function create_tab_index_args(id, args) { return [get_tab_index(id), ...Array.from(args).slice(1)]; }
 function extract_image_from_gallery(gallery) { return [gallery?.[Math.max(0, selected_gallery_index())] ?? null]; }
 function submit() { document.getElementById("txt2img_generate").click(); return create_submit_args(arguments); }
+function submit_img2img() { document.getElementById("img2img_generate").click(); return create_submit_args(arguments); }
+function switch_to_img2img_tab(number) { selectTab("img2img"); easel.modes.choose(Object.keys(modePictures)[number] || "batch"); }
+function switch_to_img2img() { switch_to_img2img_tab(0); return Array.from(arguments); }
+function switch_to_sketch() { switch_to_img2img_tab(1); return Array.from(arguments); }
+function switch_to_inpaint() { switch_to_img2img_tab(2); return Array.from(arguments); }
+function switch_to_inpaint_sketch() { switch_to_img2img_tab(3); return Array.from(arguments); }
+function switch_to_extras() { selectTab("extras"); return Array.from(arguments); }
+function dimensionChange() { showScaled(); return Array.from(arguments); }
 function restart_reload() { location.reload(); return []; }
 function popupId(id) { const element = document.getElementById(id); if (element) popup(element.title || "", element); }
 

@@ -129,6 +129,8 @@ class Gallery {
         if (!this.picture) return;
         if (action === "open") window.open(this.url(this.index), "_blank", "noopener");
         if (action === "zip") location.href = `easel/jobs/${this.job.id}/zip`;
+        if (["img2img", "inpaint", "extras"].includes(action)) easelSend(action, {url: this.url(this.index)});
+        if (action === "upscale") upscalePicture(this).catch(tell);
         if (action === "reuse") pasteInfotext(this.picture.infotext, this.tab).catch(tell);
         if (action === "save") {
             const done = await ask(this.url(this.index, "/save"), {}).catch(tell);

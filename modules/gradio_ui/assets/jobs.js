@@ -32,7 +32,10 @@ function easelSubmitted(tab, raw) {
         toast(`${reply.error} ${reply.hint || ""}`);
         panel.textContent = `${reply.error} ${reply.hint || ""}`;
         tellEnd(tab, "refused");
-    } else if (reply.id) watchJob(tab, reply.id, true);
+    } else if (reply.id) {
+        if (reply.note) { toast(reply.note); panel.textContent = reply.note; }
+        watchJob(tab, reply.id, true);
+    }
 }
 
 /** A new press gets a new id; presses before the answer share one, so a double click makes one job. */
@@ -94,6 +97,7 @@ function watchJob(tab, id, isNew) {
             if (!watch.live) {
                 tellEnd(tab, job.state);
                 if (watch.next.length) setTimeout(() => watchJob(tab, watch.next.shift()), 600);
+                else setTimeout(() => watchNext(tab, watch), 600);
                 return;
             }
             if (job.state === "running" && !job.preview) again = Math.min(again, 200);
@@ -103,6 +107,12 @@ function watchJob(tab, id, isNew) {
         }
         setTimeout(look, again);
     })();
+}
+
+/** After a job: the next one of a batch, which the server hands in by itself. */
+async function watchNext(tab, watch) {
+    const [last] = await ask(`easel/jobs?tag=${tab}&last=1`).catch(() => []);
+    if (watched[tab] === watch && last && last.id !== watch.id && ["queued", "running"].includes(last.state)) watchJob(tab, last.id);
 }
 
 /** Say at once that a press was heard: the first one lets the picture that is being made be finished, if more are to come. */
@@ -115,10 +125,16 @@ function tellStopping(tab, watch) {
 
 function startWatching(tab) {
     const generate = document.getElementById(`${tab}_generate`);
+    let settled = false;
     newClientId(tab);
     generate.addEventListener("click", (event) => {
         if (event.detail > 1) { event.stopImmediatePropagation(); return; } // the second half of a double click
         generate.classList.add("sent");
+        const unsaved = tab === "img2img" && !settled && easel.modes && modePicture();
+        if (!unsaved || (!unsaved.unsaved && !unsaved.saving)) { settled = false; return; }
+        event.stopImmediatePropagation(); // what was drawn goes first
+        event.preventDefault();
+        settleDrawing().then(() => setTimeout(() => { settled = true; generate.click(); }, 60)).catch((error) => { generate.classList.remove("sent"); tell(error); });
     }, true);
     for (const name of ["interrupt", "skip"]) {
         const button = document.getElementById(`${tab}_${name}`);

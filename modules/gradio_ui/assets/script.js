@@ -12,7 +12,7 @@ var uiCurrentTab = null;
 var uiLoaded = false;
 
 /** The tabs that make pictures, and the one that was looked at last. */
-easel.forms = ["txt2img"];
+easel.forms = ["txt2img", "img2img"];
 easel.form = "txt2img";
 
 /** Ids that a name of the text table stands for: `*_steps` is the control of every tab that makes pictures. */
