@@ -18,6 +18,8 @@ from modules.processing.models.catalog import ModelCatalog
 from modules.processing.models.facts import model_facts
 from modules.processing.models.vae import choose_vae
 from modules.processing.passes import (
+    Size,
+    Steps,
     choose_method,
     hires_sizes,
     steps_for,
@@ -94,33 +96,18 @@ def resolve(
     settings = settings.with_overrides(request.overrides)
     _check_ranges(request)
     model = _model(request, settings, catalog)
-    native = model_facts(model.checkpoint).native_size
-    method = choose_method(request, native)
-    if method == "hires" and isinstance(request.source, Noise):
-        request = with_first_pass(request, native, LATENT_STEP)
-    elif method == "hires":
-        raise UserError(
-            'The method is "hires", but a picture that is worked on has no first pass.',
-            hint='Use "direct" or "windows".',
-            field="method",
-        )
-    windows = windows_for(request.shape.windows, native, LATENT_STEP) if method == "windows" else None
-    shape = dataclasses.replace(request.shape, method="windows" if windows else "direct")
-    if windows:
-        shape = dataclasses.replace(shape, windows=windows)
-    hires = request.after.hires
+    request = _with_method(request, model_facts(model.checkpoint).native_size)
+    shape = request.shape
     prompt, negative = _prompts(request.prompt, styles, settings)
     text, notes = _without_networks(prompt)
     seed = _draw_seeds(request.seed, draw)
     if not request.model.checkpoint and (missed := catalog.default_and_missed(settings)[1]):
         notes.append(f"{missed} {model.checkpoint.title} was used instead.")
     sampler, schedule = _sampler(request.sampling.sampler, request.sampling.schedule)
-    source = _source(request, settings)
-    text_plan = _text(request, settings)
+    text_plan, source = _text(request, settings), _source(request, settings)
     decided = dataclasses.replace(
         request,
         prompt=Prompt(positive=prompt, negative=negative),
-        shape=shape,
         seed=seed,
         sampling=dataclasses.replace(request.sampling, sampler=sampler.name, schedule=schedule),
         model=dataclasses.replace(
@@ -132,47 +119,77 @@ def resolve(
         ),
         overrides={**_changed(settings), **request.overrides},
     )
-    exact = settings[task_options.EXACT_STEPS]
-    steps = steps_for(request.sampling.steps, source.strength, exact=exact) if source else None
     plan = Plan(
         request=decided,
         canvas=canvas_size(shape.width, shape.height, LATENT_STEP),
         pictures=_pictures(request, seed, prompt, negative, text),
         text=text_plan,
-        guidance=GuidancePlan(
-            cfg_scale=request.sampling.cfg_scale,
-            skip_below=_first(request.sampling.negative_guidance_minimum_sigma, settings[sampler_options.NGMS]),
-            skip_below_always=settings[sampler_options.NGMS_ALL],
-            skip_early=settings[sampler_options.SKIP_EARLY],
-            batched=settings[options.BATCH_COND_UNCOND],
-        ),
-        sampling=SamplingPlan(
-            sampler=sampler.name,
-            schedule=schedule,
-            steps=request.sampling.steps,
-            knobs=_knobs(request, sampler, settings),
-            sigmas=SigmaOptions.from_settings(settings),
-            sgm_noise=settings[sampler_options.SGM_NOISE],
-            zero_snr=settings[sampler_options.NOISE_SCHEDULE] == "Zero Terminal SNR",
-            total=steps.total if steps else request.sampling.steps,
-            skipped=steps.skipped if steps else 0,
-        ),
-        noise=NoisePlan(
-            source=settings[sampler_options.NOISE_SOURCE],
-            strength=seed.variation_strength,
-            resize_from=(seed.resize_from_height, seed.resize_from_width),
-            ensd=settings[sampler_options.ENSD] if sampler.ancestral else 0,
-            brownian_per_image=not settings[sampler_options.NO_BROWNIAN_DETERMINISM],
-        ),
+        guidance=_guidance(request, settings),
+        sampling=_sampling(request, sampler, schedule, source, settings),
+        noise=_noise(seed, sampler, settings),
         model=model,
         source=source,
-        windows=windows,
+        windows=shape.windows if shape.method == "windows" else None,
         notes=tuple(notes),
     )
-    if hires is None:
+    if request.after.hires is None:
         return plan
-    return _with_second_pass(
-        plan, request, hires, _second_pass(plan, request, hires, settings, catalog, styles), settings
+    second = _second_pass(plan, request, request.after.hires, settings, catalog, styles)
+    return _with_second_pass(plan, request, request.after.hires, second, settings)
+
+
+def _with_method(request: Generate, native: Size) -> Generate:
+    """The request with its method decided: "auto" is gone, hires has its first pass, windows have their sizes."""
+    method = choose_method(request, native)
+    if method == "hires" and isinstance(request.source, Noise):
+        return with_first_pass(request, native, LATENT_STEP)
+    if method == "hires":
+        raise UserError(
+            'The method is "hires", but a picture that is worked on has no first pass.',
+            hint='Use "direct" or "windows".',
+            field="method",
+        )
+    shape = dataclasses.replace(request.shape, method=method)
+    if method == "windows":
+        shape = dataclasses.replace(shape, windows=windows_for(shape.windows, native, LATENT_STEP))
+    return dataclasses.replace(request, shape=shape)
+
+
+def _guidance(request: Generate, settings: Settings) -> GuidancePlan:
+    return GuidancePlan(
+        cfg_scale=request.sampling.cfg_scale,
+        skip_below=_first(request.sampling.negative_guidance_minimum_sigma, settings[sampler_options.NGMS]),
+        skip_below_always=settings[sampler_options.NGMS_ALL],
+        skip_early=settings[sampler_options.SKIP_EARLY],
+        batched=settings[options.BATCH_COND_UNCOND],
+    )
+
+
+def _sampling(
+    request: Generate, sampler: Sampler, schedule: str, source: SourcePlan | None, settings: Settings
+) -> SamplingPlan:
+    steps, exact = request.sampling.steps, settings[task_options.EXACT_STEPS]
+    way = steps_for(steps, source.strength, exact=exact) if source else Steps(total=steps)
+    return SamplingPlan(
+        sampler=sampler.name,
+        schedule=schedule,
+        steps=steps,
+        knobs=_knobs(request, sampler, settings),
+        sigmas=SigmaOptions.from_settings(settings),
+        sgm_noise=settings[sampler_options.SGM_NOISE],
+        zero_snr=settings[sampler_options.NOISE_SCHEDULE] == "Zero Terminal SNR",
+        total=way.total,
+        skipped=way.skipped,
+    )
+
+
+def _noise(seed: Seed, sampler: Sampler, settings: Settings) -> NoisePlan:
+    return NoisePlan(
+        source=settings[sampler_options.NOISE_SOURCE],
+        strength=seed.variation_strength,
+        resize_from=(seed.resize_from_height, seed.resize_from_width),
+        ensd=settings[sampler_options.ENSD] if sampler.ancestral else 0,
+        brownian_per_image=not settings[sampler_options.NO_BROWNIAN_DETERMINISM],
     )
 
 
@@ -325,7 +342,7 @@ def _second_pass(
             total=way.total,
             skipped=way.skipped,
         ),
-        noise=dataclasses.replace(plan.noise, ensd=settings[sampler_options.ENSD] if sampler.ancestral else 0),
+        noise=_noise(plan.request.seed, sampler, settings),
         model=_model(again, settings, catalog),
         source=SourcePlan(
             strength=hires.strength,
