@@ -21,6 +21,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FOLDERS = {
     "--vae-dir": ("vae", "folder with VAE files"),
     "--embeddings-dir": ("embeddings", "folder with textual inversion embeddings"),
+    "--gfpgan-models-path": ("gfpgan", "folder with the weights of GFPGAN"),
+    "--codeformer-models-path": ("codeformer", "folder with the weights of CodeFormer"),
     "--upscaler-dir": ("upscaler", "folder with upscalers of any kind"),
     "--esrgan-models-path": ("esrgan", "folder with ESRGAN upscalers"),
     "--realesrgan-models-path": ("realesrgan", "folder with Real-ESRGAN upscalers"),

@@ -49,6 +49,14 @@ class Paths:
         return [*own, *(("ESRGAN", one) for one in self.kind("upscaler"))]
 
     @property
+    def gfpgan(self) -> list[Path]:
+        return self.kind("gfpgan", "GFPGAN")
+
+    @property
+    def codeformer(self) -> list[Path]:
+        return self.kind("codeformer", "Codeformer")
+
+    @property
     def outputs(self) -> Path:
         return self.data / "outputs"
 

@@ -20,6 +20,7 @@ from modules.core.settings import Settings
 from modules.imaging import grids, saving  # noqa: F401  # what they declare is settable before the first picture
 from modules.imaging.inputs import PictureStore
 from modules.processing import options
+from modules.processing.faces import Faces
 from modules.processing.hooks import RESOLVED, Hooks
 from modules.processing.info import Result, result_info
 from modules.processing.memory import device_name, resolve_mode
@@ -69,6 +70,7 @@ class Engine:
         self.styles = StyleBook(*paths.styles)
         self.inputs = PictureStore(paths.cache / "inputs")
         self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
+        self.faces = Faces(paths, allow_pickle=allow_pickle)
         self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
         self._allow_pickle = allow_pickle
         self._lock = threading.Lock()  # one at a time may load, run or unload
@@ -152,6 +154,7 @@ class Engine:
             if self._cache is not None:
                 self._cache.clear()
             self.upscalers.unload()
+            self.faces.unload()
             self._set_status(state="cold", model="", detail="", bytes=0)
 
     def status(self) -> EngineStatus:

@@ -317,6 +317,7 @@ def test_the_lists_say_what_there_is(served: Any) -> None:
     assert names("sd-vae", "model_name") == []
     assert names("latent-upscale-modes") == list(LATENT_MODES)
     assert names("upscalers") == served.engine.upscalers.names() == ["None", "Lanczos", "Nearest"]
+    assert names("realesrgan-models") == names("face-restorers") == []
     served.engine.styles.save("oil", "{prompt}, oil", "photo")
     style = {"name": "oil", "prompt": "{prompt}, oil", "negative_prompt": "photo"}
     assert served.client.get("/sdapi/v1/prompt-styles").json() == [style]

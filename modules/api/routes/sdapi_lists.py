@@ -60,6 +60,15 @@ def _add_choices(router: APIRouter, services: Services) -> None:
             for one in services.engine.upscalers.all()
         ]
 
+    @router.get("/realesrgan-models")
+    def list_realesrgan_models() -> list[dict[str, Any]]:
+        found = [one for one in services.engine.upscalers.all() if one.folder == "RealESRGAN" and one.path]
+        return [{"name": one.name, "path": one.path and one.path.name, "scale": one.scale} for one in found]
+
+    @router.get("/face-restorers")
+    def list_face_restorers() -> list[dict[str, Any]]:
+        return [{"name": name, "cmd_dir": None} for name in services.engine.faces.names()]
+
     @router.get("/latent-upscale-modes")
     def list_latent_modes() -> list[dict[str, str]]:
         return [{"name": name} for name in LATENT_MODES]

@@ -20,6 +20,7 @@ from modules.imaging.metadata import open_image, read_metadata
 from modules.processing.extras.operation import (
     Models,
     Piece,
+    Restorers,
     Tools,
     check_operations,
     wanted_operations,
@@ -52,6 +53,7 @@ class Studio(Protocol):
     settings: Settings
     inputs: PictureStore
     upscalers: Upscalers
+    faces: Restorers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ class Extras:
         )
 
     def _models(self) -> Models:
-        return Models(upscalers=self._engine.upscalers, faces=getattr(self._engine, "faces", None))  # pyright: ignore
+        return Models(upscalers=self._engine.upscalers, faces=self._engine.faces)
 
     def _tools(self, control: Control, run: _Run) -> Tools:
         def check() -> None:

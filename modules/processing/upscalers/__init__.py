@@ -77,7 +77,9 @@ class Upscalers:
             self._kept = None
 
     def _of_file(self, file: UpscalerFile, settings: Settings) -> Upscaler:
-        return Upscaler(name=file.name, scale=file.scale, path=file.path, enlarge=self._enlarge(file, settings))
+        return Upscaler(
+            name=file.name, scale=file.scale, path=file.path, folder=file.folder, enlarge=self._enlarge(file, settings)
+        )
 
     def _enlarge(self, file: UpscalerFile, settings: Settings) -> Enlarge:
         def enlarge(image: Image.Image, check: Check) -> Image.Image:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,22 +71,28 @@ def _module(layout: Layout) -> nn.Module:
 
 
 def _by_spandrel(path: Path, weights: Weights, dtype: torch.dtype, device: torch.device) -> Network:
+    ours = f"{path.name} is neither ESRGAN (RRDBNet) nor SRVGGNetCompact, the networks that Easel reads by itself."
+    found = read_by_spandrel(path, weights, ours)
+    half = dtype == torch.float16 and found.supports_half
+    found.to(device, torch.float16 if half else torch.float32).eval()
+    tiles = found.tiling.name != "INTERNAL"
+    return Network(label=path.name, scale=found.scale, call=found, module=found.model, tiles=tiles)
+
+
+def read_by_spandrel(path: Path, weights: Weights, why: str) -> Any:
+    """spandrel's descriptor of a network from RGB to RGB. `why`: it is needed, said where it is not installed."""
     try:
         import spandrel  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ModelError(
-            f"{path.name} is neither ESRGAN (RRDBNet) nor SRVGGNetCompact, the networks that are read without help.",
-            hint=f"Install the package spandrel, which knows others: pip install spandrel ({error}).",
-        ) from error
+        hint = f"Install the package spandrel, which knows many: pip install spandrel ({error})."
+        raise ModelError(why, hint=hint) from error
     try:
         found = spandrel.ModelLoader().load_from_state_dict({name: weights.get(Source(name)) for name in weights.names})
     except spandrel.UnsupportedModelError as error:
         raise ModelError(f"{path.name} holds no network that spandrel knows.", hint="Try a newer spandrel.") from error
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:  # tensors missing or of other shapes
         raise ModelError(f"{path.name} cannot be read by spandrel: {error}") from error
-    if not isinstance(found, spandrel.ImageModelDescriptor) or (found.input_channels, found.output_channels) != (3, 3):
+    picture = isinstance(found, spandrel.ImageModelDescriptor)
+    if not picture or (found.input_channels, found.output_channels) != (3, 3):
         raise ModelError(f"{path.name} is {found.architecture.name}, which does not turn one RGB picture into another.")
-    half = dtype == torch.float16 and found.supports_half
-    found.to(device, torch.float16 if half else torch.float32).eval()
-    tiles = found.tiling != spandrel.ModelTiling.INTERNAL
-    return Network(label=path.name, scale=found.scale, call=found, module=found.model, tiles=tiles)
+    return found

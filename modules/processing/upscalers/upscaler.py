@@ -22,11 +22,13 @@ def no_check() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Upscaler:
-    """`scale`: of one run of the model, None where only the model itself knows. `path`: its file."""
+    """`scale`: of one run of the model, None where only the model itself knows. `path`: its file,
+    in a `folder` of that kind of Paths.upscalers."""
 
     name: str
     scale: float | None = None
     path: Path | None = None
+    folder: str = ""
     enlarge: Enlarge | None = None
     resample: Image.Resampling = Image.Resampling.LANCZOS
 
