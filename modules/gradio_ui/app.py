@@ -18,13 +18,14 @@ from modules.core.version import VERSION
 from modules.gradio_ui import options, routes, tabs, texts
 from modules.gradio_ui.keys import chosen_keys
 from modules.gradio_ui.offline import stay_offline
+from modules.gradio_ui.script_box import script_words
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.texts import text
 from modules.gradio_ui.theme import easel_theme
 
 SCRIPTS = (
     *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "send", "pnginfo"),
-    *("canvas", "img2img", "hires", "settings", "queue", "community"),
+    *("canvas", "img2img", "hires", "scripts", "settings", "queue", "community"),
 )  # in this order
 MAX_FILE_SIZE = "64mb"
 import_folder("modules.gradio_ui.tabs")
@@ -155,7 +156,7 @@ def head(services: UiServices) -> str:
         "weightStep": settings[options.ATTENTION_STEP],
         "networkStep": settings[options.NETWORK_STEP],
         "keys": chosen_keys(settings),
-        "words": {code: texts.table(code) for code in texts.languages()},
+        "words": {code: {**texts.table(code), **script_words(code)} for code in texts.languages()},
     }
     raw = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")
     lines = ['<meta name="color-scheme" content="light dark">', f"<script>window.easel = {raw};</script>"]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.gradio_ui import paste
-from modules.processing.requests import Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape, Windows
+from modules.gradio_ui.script_box import script_of
+from modules.processing.requests import After, Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape, Windows
 
 Values = Mapping[str, Any]
 
@@ -51,5 +52,6 @@ def common_request(values: Values) -> Generate:
             cfg_scale=real(values, "cfg_scale", 7.0),
         ),
         model=ModelChoice(refiner=None if refiner == "None" else Refiner(checkpoint=refiner, switch_at=switch_at)),
+        after=After(script=script_of(values)),
         overrides=paste.read_overrides(values.get("overrides") or []),
     )

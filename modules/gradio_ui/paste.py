@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.settings import Settings, setting_registry
+from modules.gradio_ui.script_box import script_values
 from modules.processing.pasted import Pasted, request_from_fields, silent_settings, take_settings
 from modules.processing.requests import MaskedImage, Noise
 
@@ -61,6 +62,8 @@ def paste_values(found: Mapping[str, str], settings: Settings, *, whole: bool = 
         values["refiner"] = refiner.checkpoint
         if whole or "Refiner switch at" in found:
             values["refiner_switch_at"] = refiner.switch_at
+    if whole or "Script" in found:
+        values |= script_values(pasted.request.after.script)
     if whole and "Steps" in found:
         values = {**RESET, **values, "overrides": override_lines(found, settings)}
     return values

@@ -32,6 +32,7 @@ from modules.processing.requests import (
 )
 from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import AUTOMATIC, schedules, split_combined_name
+from modules.processing.scripts.script import pasted_script
 
 KNOWN = ("Size", "Seed resize from", "VAE hash", "Version")  # told by other fields, or nothing to follow
 OF_HIRES = ("Hires upscale", "Hires resize", "Hires upscaler", "First pass size")
@@ -77,6 +78,7 @@ def request_from_fields(found: Mapping[str, str]) -> Pasted:
     source, notes = (Noise(), ()) if hires else _source(take)
     for field in KNOWN:
         take.fields.pop(field, None)
+    script = pasted_script(take.fields)
     overrides = take_settings(take.fields)
     if "RNG" not in found and "steps" in take.values:
         overrides[sampler_options.NOISE_SOURCE.key] = "GPU"
@@ -87,7 +89,7 @@ def request_from_fields(found: Mapping[str, str]) -> Pasted:
         sampling=sampling,
         model=model,
         source=source,
-        after=After(hires=hires),
+        after=After(hires=hires, script=script),
         overrides=overrides,
     )
     return Pasted(request=request, values=take.values, unknown={**take.fields, **take.unknown}, notes=notes)

@@ -3,13 +3,17 @@ import re
 import pytest
 
 from modules.gradio_ui.routes import ASSETS
+from modules.gradio_ui.script_box import slug
 from modules.gradio_ui.texts import languages, table
+from modules.processing.scripts import scripts
+
+DECLARED = ("setting", "hint", "section", "script_about", "argument", "argument_hint")  # English is in the declarations
 
 
 @pytest.mark.parametrize("language", languages())
 def test_every_language_has_every_key(language: str) -> None:
     assert table(language).keys() == table("en").keys() | {
-        key for key in table(language) if key.split(".")[0] in ("setting", "hint", "section")
+        key for key in table(language) if key.split(".")[0] in DECLARED
     }
 
 
@@ -37,6 +41,19 @@ def test_every_setting_speaks_every_language() -> None:
             assert f"setting.{one.key}" in words, one.key
             assert f"section.{one.section}" in words, one.section
             assert not one.hint or f"hint.{one.key}" in words, one.key
+
+
+def test_every_script_speaks_every_language() -> None:
+    for language in set(languages()) - {"en"}:
+        words = table(language)
+        for script in scripts:
+            name = slug(script.title)
+            assert script.about
+            assert f"script_about.{name}" in words, script.title
+            for one in (one for one in script.arguments if one.kind != "note"):
+                assert one.hint, one
+                assert f"argument.{name}.{one.name}" in words, one
+                assert f"argument_hint.{name}.{one.name}" in words, one
 
 
 def test_every_control_with_a_label_says_what_it_does() -> None:

@@ -34,8 +34,10 @@ function setWord(element, words) {
 }
 
 function labelControl(id, words) {
-    const element = document.getElementById(id);
-    if (!element) return;
+    for (const element of document.querySelectorAll(`[id="${id}"]`)) labelElement(element, words); // each tab has a "script_list"
+}
+
+function labelElement(element, words) {
     if (element.tagName === "BUTTON") { setWord(element, words); return; }
     const fold = element.querySelector("button.label-wrap > span");
     if (fold) { setWord(fold, words); return; } // an accordion: what is inside has labels of its own

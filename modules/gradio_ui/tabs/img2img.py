@@ -16,6 +16,7 @@ from modules.gradio_ui.generation_request import Values
 from modules.gradio_ui.hires_form import build_method
 from modules.gradio_ui.img2img_batch import PROPERTIES, batch_requests
 from modules.gradio_ui.img2img_request import MODES, img2img_request, mode_of, requests_of
+from modules.gradio_ui.script_box import build_script_box
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.tabs import Tab, tabs
 from modules.gradio_ui.toprow import build_toprow
@@ -58,6 +59,7 @@ def build(services: UiServices) -> None:
                 build_method(form, ("auto", "direct", "windows"))  # a picture that is worked on has no first pass
                 parts.build_variation(form)
                 parts.build_refiner(form, services)
+            build_script_box(form, TAB, services)
             parts.build_overrides(form)
         build_results(TAB)
 

@@ -16,6 +16,7 @@ from modules.gradio_ui.gallery import build_results
 from modules.gradio_ui.generation_events import submit_on, wire
 from modules.gradio_ui.generation_request import Values, common_request
 from modules.gradio_ui.hires_form import build_hires, build_method, hires_of
+from modules.gradio_ui.script_box import build_script_box
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.tabs import Tab, tabs
 from modules.gradio_ui.toprow import build_toprow
@@ -46,6 +47,7 @@ def build(services: UiServices) -> None:
                 build_method(form)
                 parts.build_variation(form)
                 parts.build_refiner(form, services)
+            build_script_box(form, TAB, services)
             parts.build_overrides(form)
         build_results(TAB)
     events = wire(form, generate, services)
@@ -71,7 +73,7 @@ def upscale_request(values: Values, request: Generate, first: dict[str, Any]) ->
         batch_count=1,
         method="direct",
     )
-    after = dataclasses.replace(request.after, hires=hires_of(values, first=first["reference"]))
+    after = dataclasses.replace(request.after, hires=hires_of(values, first=first["reference"]), script=None)
     return dataclasses.replace(request, seed=seed, shape=shape, after=after)
 
 

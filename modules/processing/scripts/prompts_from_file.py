@@ -147,13 +147,33 @@ def _requests(wish: Wish) -> list[tuple[Generate, Line]]:
 
 @register_script(
     "Prompts from file or textbox",
+    "One job a line. A line is a prompt, or options such as --prompt a red cat --steps 20.",
     arguments=(
-        Argument(name="iterate_seed", label="Iterate seed every line", kind="checkbox", default=False),
-        Argument(name="same_seed", label="Use same random seed for all lines", kind="checkbox", default=False),
         Argument(
-            name="position", label="Insert prompts at the", kind="choice", default="start", choices=("start", "end")
+            name="iterate_seed",
+            label="Iterate seed every line",
+            kind="checkbox",
+            default=False,
+            hint="Each line goes on from the seed of the last one.",
         ),
-        Argument(name="prompts", label="List of prompt inputs", kind="file"),
+        Argument(
+            name="same_seed",
+            label="Use same random seed for all lines",
+            kind="checkbox",
+            default=False,
+            hint="A seed of -1 is drawn once for all lines.",
+        ),
+        Argument(
+            name="position",
+            label="Insert prompts at the",
+            kind="choice",
+            default="start",
+            choices=("start", "end"),
+            hint="Where a line stands in the prompt above.",
+        ),
+        Argument(
+            name="prompts", label="List of prompt inputs", kind="file", hint="Lines, typed or read from a text file."
+        ),
     ),
     count=lambda wish: len(_requests(wish)),
 )

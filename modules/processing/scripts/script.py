@@ -24,10 +24,10 @@ BOTH: tuple[Tab, ...] = ("txt2img", "img2img")
 class Argument:
     """One thing that a script is told. A number is whole when its default is.
 
-    `kind`: "several" takes any number of its choices; "file" is text, typed or read from a file; "note" is told on the
-    page and has no value. `choices` may be asked of the engine, for one tab. `numbered`: the names behind A1111's
-    numbers on a tab, where they are not the choices in order. `follows`: another argument, and what its value offers
-    here; anything may be given then.
+    `kind`: "several" takes any number of its choices; "file" is text, typed or read from a file; "note" holds a place
+    in A1111's list of arguments and has no value. `choices` may be asked of the engine, for one tab. `numbered`: the
+    names behind A1111's numbers on a tab, where they are not the choices in order. `follows`: another argument, and
+    what its value offers here; anything may be given then. `hint`: one line of what it does to the pictures.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Argument:
     step: float | None = None
     choices: tuple[str, ...] | Callable[[Engine, Tab], Sequence[str]] = ()
     numbered: Callable[[Tab], Sequence[str]] | None = None
+    hint: str = ""
     follows: tuple[str, Callable[[Engine, JsonValue], Sequence[str]]] | None = None
 
     def options(self, engine: Engine, tab: Tab) -> list[str]:
@@ -132,16 +133,19 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """A way to make many requests of one. `title` is A1111's.
+    """A way to make many requests of one. `title` is A1111's, `about` says in one line what it does.
 
-    `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them.
+    `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them. `paste`: arguments
+    from the fields of an infotext that names the script, taken out of them.
     """
 
     title: str
+    about: str
     run: Callable[[Call], Result]
     tabs: tuple[Tab, ...] = BOTH
     arguments: tuple[Argument, ...] = ()
     count: Callable[[Wish], int] = field(default=lambda wish: 1)
+    paste: Callable[[dict[str, str]], dict[str, JsonValue]] = field(default=lambda fields: {})
 
     def read(self, given: Mapping[str, object], engine: Engine, tab: Tab) -> dict[str, JsonValue]:
         """All arguments, checked, with defaults for those not given; UserError names an unknown one's neighbours."""
@@ -171,18 +175,29 @@ scripts: Registry[Script] = Registry("script")
 
 def register_script(
     title: str,
+    about: str,
     *,
     tabs: tuple[Tab, ...] = BOTH,
     arguments: tuple[Argument, ...] = (),
     count: Callable[[Wish], int] = lambda wish: 1,
+    paste: Callable[[dict[str, str]], dict[str, JsonValue]] = lambda fields: {},
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Decorator that adds the function below it as the script's `run`."""
 
     def add(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
-        scripts.add(title, Script(title=title, run=run, tabs=tabs, arguments=arguments, count=count))
+        made = Script(title=title, about=about, run=run, tabs=tabs, arguments=arguments, count=count, paste=paste)
+        scripts.add(title, made)
         return run
 
     return add
+
+
+def pasted_script(fields: dict[str, str]) -> ScriptCall | None:
+    """The script that an infotext's fields name, and its arguments, taken out of them; None when it is not known."""
+    if fields.get("Script", "") not in scripts:
+        return None
+    script = scripts.get(fields.pop("Script"))
+    return ScriptCall(name=script.title, arguments=script.paste(fields))
 
 
 def tab_of(request: Generate) -> Tab:

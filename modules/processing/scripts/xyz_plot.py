@@ -22,7 +22,7 @@ from modules.processing.scripts.call import Call
 from modules.processing.scripts.fields import SEEDS, change, with_fixed_seeds
 from modules.processing.scripts.script import Argument, Wish, register_script
 from modules.processing.scripts.xyz_axes import NOTHING, Axis, Value, axes, axis_names, numbered_axes
-from modules.processing.scripts.xyz_values import join_values
+from modules.processing.scripts.xyz_values import join_values, split_values
 
 if TYPE_CHECKING:
     from modules.processing.engine import Engine
@@ -164,6 +164,20 @@ def _count(wish: Wish) -> int:
     return x * y * z
 
 
+def _paste(fields: dict[str, str]) -> dict[str, JsonValue]:
+    """The axes that an infotext tells of; seeds that were drawn instead of -1 are those drawn."""
+    found: dict[str, JsonValue] = {}
+    for letter in LETTERS:
+        name = letter.upper()
+        label = fields.pop(f"{name} Type", NOTHING)
+        axis = axes.get(label) if label in axes else axes.get(NOTHING)
+        typed, fixed = fields.pop(f"{name} Values", ""), fields.pop(f"Fixed {name} Values", "")
+        found[f"{letter}_type"] = axis.label
+        found[f"{letter}_values"] = fixed or typed
+        found[f"{letter}_values_dropdown"] = [*split_values(typed)] if axis.choices else []
+    return found
+
+
 def _axis_arguments(letter: str, default: str) -> tuple[Argument, ...]:
     name = letter.upper()
     return (
@@ -174,16 +188,27 @@ def _axis_arguments(letter: str, default: str) -> tuple[Argument, ...]:
             default=default,
             choices=lambda engine, tab: axis_names(tab),
             numbered=numbered_axes,
+            hint="What changes along this axis.",
         ),
-        Argument(name=f"{letter}_values", label=f"{name} values", kind="text"),
+        Argument(
+            name=f"{letter}_values",
+            label=f"{name} values",
+            kind="text",
+            hint='Commas between: 1, 2 or 1-5 or 1-10 (+2) or 1-10 [5]; words with a comma in "quotation marks".',
+        ),
         Argument(
             name=f"{letter}_values_dropdown",
             label=f"{name} choices",
             kind="several",
             default=[],
             follows=(f"{letter}_type", _picks),
+            hint="Values to pick from, where the type has a list of them.",
         ),
     )
+
+
+def _flag(name: str, label: str, hint: str, *, default: bool = False) -> Argument:
+    return Argument(name=name, label=label, kind="checkbox", default=default, hint=hint)
 
 
 def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
@@ -193,17 +218,18 @@ def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
 
 @register_script(
     TITLE,
+    "A grid of every combination of up to three things that change, such as steps, samplers or words of the prompt.",
     arguments=(
         *_axis_arguments("x", "Seed"),
         *_axis_arguments("y", NOTHING),
         *_axis_arguments("z", NOTHING),
-        Argument(name="draw_legend", label="Draw legend", kind="checkbox", default=True),
-        Argument(name="include_lone_images", label="Include sub images", kind="checkbox", default=False),
-        Argument(name="include_sub_grids", label="Include sub grids", kind="checkbox", default=False),
-        Argument(name="no_fixed_seeds", label="Keep -1 for seeds", kind="checkbox", default=False),
-        Argument(name="vary_seeds_x", label="Vary seeds for X", kind="checkbox", default=False),
-        Argument(name="vary_seeds_y", label="Vary seeds for Y", kind="checkbox", default=False),
-        Argument(name="vary_seeds_z", label="Vary seeds for Z", kind="checkbox", default=False),
+        _flag("draw_legend", "Draw legend", "Writes the values beside the pictures.", default=True),
+        _flag("include_lone_images", "Include sub images", "Shows every picture after the grid."),
+        _flag("include_sub_grids", "Include sub grids", "Shows the grid of each Z value too."),
+        _flag("no_fixed_seeds", "Keep -1 for seeds", "Every picture draws a seed of its own."),
+        _flag("vary_seeds_x", "Vary seeds for X", "Each column counts the seed up by one."),
+        _flag("vary_seeds_y", "Vary seeds for Y", "Each row counts the seed up."),
+        _flag("vary_seeds_z", "Vary seeds for Z", "Each sub-grid counts the seed up."),
         Argument(
             name="margin_size",
             label="Grid margins (px)",
@@ -212,10 +238,12 @@ def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
             minimum=0,
             maximum=500,
             step=2,
+            hint="Room between the pictures.",
         ),
-        Argument(name="csv_mode", label="Use text inputs instead of dropdowns", kind="checkbox", default=False),
+        _flag("csv_mode", "Use text inputs instead of dropdowns", "The values are those typed, not those picked."),
     ),
     count=_count,
+    paste=_paste,
 )
 def xyz_plot(call: Call) -> Result:
     plot = read_plot(call.wish)
