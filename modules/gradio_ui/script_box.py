@@ -15,6 +15,7 @@ from gradio.components import Component
 from modules.gradio_ui.components import label
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.services import UiServices
+from modules.gradio_ui.tabs import tabs
 from modules.gradio_ui.texts import table
 from modules.processing.requests import JsonValue, ScriptCall
 from modules.processing.scripts import Argument, Script, scripts
@@ -71,9 +72,9 @@ def _build(argument: Argument, script: Script, tab: Tab, services: UiServices) -
         case "text":
             return gr.Textbox(default, lines=1, max_lines=4, **common)
         case "multiline":
-            return gr.Textbox(default, lines=3, max_lines=24, **common)
+            return gr.Textbox(default, lines=3, max_lines=24, elem_classes=["wide"], **common)
         case "file":
-            box = gr.Textbox(default, lines=3, max_lines=24, **common)
+            box = gr.Textbox(default, lines=3, max_lines=24, elem_classes=["wide"], **common)
             gr.HTML(
                 f'<label class="tool-like read-file"><input type="file" data-fills="{elem_id}" accept=".txt,text/*">'
                 '<span data-t="script.read_file"></span></label>'
@@ -86,8 +87,9 @@ def _build(argument: Argument, script: Script, tab: Tab, services: UiServices) -
         case "choice":
             return gr.Dropdown(choices, value=default if default in choices else (choices or [None])[0], **common)
         case "several":
-            free = argument.follows is not None
-            return gr.Dropdown(choices, value=default, multiselect=True, allow_custom_value=free, **common)
+            if argument.follows is not None:
+                common |= {"allow_custom_value": True, "visible": "hidden"}  # nothing is offered yet
+            return gr.Dropdown(choices, value=default, multiselect=True, elem_classes=["wide"], **common)
         case "checkbox":
             return gr.Checkbox(default, **common)
 
@@ -100,7 +102,8 @@ def _follow(argument: Argument, control: Component, leader: Component | None, se
 
     def offer(value: JsonValue, picked: list[str] | None) -> Any:
         choices = list(offers(services.engine, value))
-        return gr.update(choices=choices, value=[one for one in picked or [] if one in choices])
+        kept = [one for one in picked or [] if one in choices]
+        return gr.update(choices=choices, value=kept, visible=True if choices else "hidden")
 
     leader.change(offer, inputs=[leader, control], outputs=[control], concurrency_limit=None, **QUIET)  # type: ignore[attr-defined]
 
@@ -125,14 +128,14 @@ def script_values(call: ScriptCall | None) -> dict[str, Any]:
 
 
 def script_words(language: str) -> dict[str, str]:
-    """Titles, labels and tips of all scripts' controls, as keys of the page's table. English is in the scripts."""
+    """What all scripts do, and labels and tips of their controls, as keys of the page's table."""
     own = {} if language == "en" else table(language)
     found: dict[str, str] = {}
     for script in scripts:
         name = slug(script.title)
         found[f"script_about.{name}"] = own.get(f"script_about.{name}", script.about)
         for one in (one for one in script.arguments if one.kind != "note"):
-            for tab in script.tabs:
+            for tab in (one for one in script.tabs if one in tabs):
                 elem_id = control_id(tab, script, one)
                 found[f"label.{elem_id}"] = own.get(f"argument.{name}.{one.name}", one.label)
                 found[f"tip.{elem_id}"] = own.get(f"argument_hint.{name}.{one.name}", one.hint)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageColor
 
+from modules.core.errors import UserError
 from modules.core.settings import Setting, Settings, define
 
 SECTION = "Saving images/grids"
@@ -74,6 +75,17 @@ def _rows(count: int, batch_size: int, settings: Settings) -> int:
     if settings[NO_EMPTY_SPOTS]:
         return next(rows for rows in range(math.isqrt(count), 0, -1) if count % rows == 0)
     return round(math.sqrt(count))
+
+
+def check_size(pictures: int, width: int, height: int, settings: Settings) -> None:
+    """UserError when a grid of so many pictures would be larger than the settings allow."""
+    size, limit = pictures * width * height / 1e6, settings[MAX_SIZE_MP]
+    if size > limit:
+        raise UserError(
+            f"The grid of {pictures} pictures would have {size:.0f} megapixels, but at most {limit:.0f} are allowed.",
+            hint=f"Ask for fewer or smaller ones, or raise {MAX_SIZE_MP.label!r} in the settings.",
+            field="script",
+        )
 
 
 def grid_colour(text: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import gradio as gr
 import pytest
 
 from modules.core.settings import Settings
+from modules.gradio_ui.app import build_ui  # noqa: F401  # all tabs
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.generation_request import common_request
 from modules.gradio_ui.paste import paste_values
@@ -85,4 +86,4 @@ def test_words_of_the_controls_are_in_the_page_in_each_language():
     english, chinese = script_words("en"), script_words("zh")
     assert english.keys() == chinese.keys()
     assert english["label.script_txt2img_xyz_plot_x_type"] == "X type"
-    assert chinese["label.script_img2img_xyz_plot_x_type"] == "X 轴类型"
+    assert chinese["label.script_txt2img_xyz_plot_x_type"] == "X 轴类型"

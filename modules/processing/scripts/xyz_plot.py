@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.core.errors import UserError
-from modules.imaging.grids import MAX_SIZE_MP, image_grid
+from modules.imaging.grids import check_size, image_grid
 from modules.imaging.infotext import add_fields
 from modules.imaging.legends import labelled_grid
 from modules.processing.info import Result
@@ -104,7 +104,9 @@ def read_plot(wish: Wish) -> Plot:
     sizes = [_size(wish.engine.resolve(request).request)]
     for line in plot.lines:
         sizes += [_size(one) for one in _tried(line, plot)]
-    _check_size(plot, max(one[0] for one in sizes), max(one[1] for one in sizes))
+    shape, (columns, rows, sheets) = request.shape, plot.size
+    pictures = columns * rows * sheets * shape.batch_size * shape.batch_count
+    check_size(pictures, max(one[0] for one in sizes), max(one[1] for one in sizes), wish.engine.settings)
     return plot
 
 
@@ -145,18 +147,6 @@ def _tried(line: Line, plot: Plot) -> list[Generate]:
 def _size(request: Generate) -> tuple[int, int]:
     """Pixels of one picture."""
     return request.shape.width, request.shape.height
-
-
-def _check_size(plot: Plot, width: int, height: int) -> None:
-    shape, (x, y, z) = plot.request.shape, plot.size
-    pictures = x * y * z * shape.batch_size * shape.batch_count
-    size, limit = pictures * width * height / 1e6, plot.wish.engine.settings[MAX_SIZE_MP]
-    if size > limit:
-        raise UserError(
-            f"The grid of {x} x {y} x {z} cells would have {size:.0f} megapixels, but at most {limit:.0f} are allowed.",
-            hint=f"Use fewer values or a smaller size, or raise {MAX_SIZE_MP.label!r} in the settings.",
-            field="script",
-        )
 
 
 def _count(wish: Wish) -> int:
@@ -309,6 +299,5 @@ def _keep(call: Call, plot: Plot, made: Mapping[Place, Result], sheet: Image.Ima
         fields |= line.fields
     request = plot.cell(place)
     seeds = dataclasses.replace(request.seed, seed=first.seed, variation=first.variation_seed)
-    return call.keep(
-        sheet, dataclasses.replace(request, seed=seeds), add_fields(first.infotext, fields), grid="xyz_grid"
-    )
+    request = dataclasses.replace(request, seed=seeds, after=plot.wish.request.after)
+    return call.keep(sheet, request, add_fields(first.infotext, fields), grid="xyz_grid")

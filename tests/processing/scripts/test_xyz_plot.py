@@ -72,7 +72,8 @@ def test_the_grid_is_saved_under_its_name_with_what_the_axes_were(engine):
     request = change(change(BASE, "after.save", True), "after.grid", True)
     asked = asking(request, x_type="Seed", x_values="3, -1", y_type="Prompt S/R", y_values='cat, "cow, brown"')
     grid = engine.run(asked).pictures[0]
-    assert Path(grid.path).name == "xyz_grid-0000.png"
+    assert (Path(grid.path).name, grid.saved) == ("xyz_grid-0000.png", True)
+    assert Path(grid.path).is_relative_to(engine.paths.data / "outputs" / "txt2img-grids")
     fields = parse_infotext(read_papers(Path(grid.path)).infotext)
     assert fields["Script"] == "X/Y/Z plot"
     assert (fields["X Type"], fields["X Values"]) == ("Seed", "3, -1")
@@ -259,7 +260,7 @@ def test_what_cannot_be_drawn_is_refused_before_it_begins(engine, asked, told):
 def test_a_grid_that_is_too_large_is_refused_before_it_begins(engine):
     big = dataclasses.replace(BASE, shape=Shape(width=1024, height=1024))
     asked: dict[str, Any] = {"x_type": "Seed", "x_values": "1-20", "y_type": "Steps", "y_values": "1-10"}
-    with pytest.raises(UserError, match="20 x 10 x 1 cells would have 210 megapixels, but at most 200"):
+    with pytest.raises(UserError, match="grid of 200 pictures would have 210 megapixels, but at most 200"):
         engine.resolve(asking(big, **asked))
     engine.settings.update({"img_max_size_mp": 300.0})
     engine.resolve(asking(big, **asked))
