@@ -207,6 +207,8 @@ _add("Beta schedule beta", "real", _setting("beta_dist_beta"))
 _add("Eta", "real", _field("sampling.eta"))
 _add("Clip skip", "whole", _field("model.clip_skip"))
 _add("Denoising", "real", _denoising)
+_add("Initial noise multiplier", "real", _setting("initial_noise_multiplier"))
+_add("Extra noise", "real", _setting("img2img_extra_noise"))
 _add(
     "Hires upscaler",
     "text",
@@ -214,6 +216,7 @@ _add(
     choices=lambda engine: [*LATENT_MODES, *engine.upscalers.names()],
     tabs=TXT2IMG,
 )
+_add("Cond. Image Mask Weight", "real", _setting("inpainting_mask_weight"), tabs=IMG2IMG)
 _add("VAE", "text", _field("model.vae"), choices=_vaes, cost=0.7)
 _add("Styles", "text", _styles, choices=lambda engine: engine.styles.names())
 _add("UniPC Order", "whole", _setting("uni_pc_order"), cost=0.5)

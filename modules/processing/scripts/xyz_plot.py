@@ -16,6 +16,7 @@ from modules.imaging.grids import check_size, image_grid
 from modules.imaging.infotext import add_fields
 from modules.imaging.legends import labelled_grid
 from modules.processing.info import Result
+from modules.processing.passes import hires_sizes
 from modules.processing.progress import Picture
 from modules.processing.requests import Generate, JsonValue
 from modules.processing.scripts.call import Call
@@ -145,8 +146,9 @@ def _tried(line: Line, plot: Plot) -> list[Generate]:
 
 
 def _size(request: Generate) -> tuple[int, int]:
-    """Pixels of one picture."""
-    return request.shape.width, request.shape.height
+    """Pixels of one picture, after its second pass where it has one."""
+    shape, hires = request.shape, request.after.hires
+    return hires_sizes(shape.width, shape.height, hires)[1] if hires else (shape.width, shape.height)
 
 
 def _count(wish: Wish) -> int:

@@ -208,6 +208,8 @@ AXES = {
     "Eta": (BASE, "0.5", lambda one: one.sampling.eta == 0.5),
     "Clip skip": (BASE, "2", lambda one: one.model.clip_skip == 2),
     "Denoising": (HIRES, "0.5", lambda one: one.after.hires.strength == 0.5),
+    "Initial noise multiplier": (BASE, "1.1", lambda one: one.overrides == {"initial_noise_multiplier": 1.1}),
+    "Extra noise": (BASE, "0.1", lambda one: one.overrides == {"img2img_extra_noise": 0.1}),
     "Hires upscaler": (HIRES, "Lanczos", lambda one: one.after.hires.upscaler == "Lanczos"),
     "VAE": (BASE, "None", lambda one: one.model.vae == "None"),
     "Styles": (BASE, "red", lambda one: one.prompt.styles == ("red",)),
