@@ -22,7 +22,12 @@ from modules.processing.tasks import options
 Bools = NDArray[np.bool_]
 SIDES = ("left", "right", "up", "down")
 DIRECTIONS = Argument(
-    name="directions", label="Outpainting direction", kind="several", default=list(SIDES), choices=SIDES
+    name="directions",
+    label="Outpainting direction",
+    kind="several",
+    default=list(SIDES),
+    choices=SIDES,
+    hint="The sides that grow.",
 )
 
 

@@ -43,15 +43,30 @@ def _windows(wish: Wish) -> list[Window]:
 
 @register_script(
     "Outpainting mk2",
+    "Extends the picture to its sides. Best with 80 to 100 steps, Euler a and a denoising strength of 0.8.",
     tabs=("img2img",),
     arguments=(
+        Argument(name="note", label="", kind="note"),
         Argument(
-            name="note",
-            label="Recommended: 80 to 100 steps, Euler a, denoising strength 0.8; say in the prompt what surrounds it.",
-            kind="note",
+            name="pixels",
+            label="Pixels to expand",
+            kind="slider",
+            default=128,
+            minimum=8,
+            maximum=256,
+            step=8,
+            hint="Added on each side that is chosen.",
         ),
-        Argument(name="pixels", label="Pixels to expand", kind="slider", default=128, minimum=8, maximum=256, step=8),
-        Argument(name="mask_blur", label="Mask blur", kind="slider", default=8, minimum=0, maximum=64, step=1),
+        Argument(
+            name="mask_blur",
+            label="Mask blur",
+            kind="slider",
+            default=8,
+            minimum=0,
+            maximum=64,
+            step=1,
+            hint="How softly the new area meets the old.",
+        ),
         DIRECTIONS,
         Argument(
             name="fall_off",
@@ -61,6 +76,7 @@ def _windows(wish: Wish) -> list[Window]:
             minimum=0.0,
             maximum=4.0,
             step=0.01,
+            hint="How fast fine detail fades in the noise that the new area starts from.",
         ),
         Argument(
             name="colour_variation",
@@ -70,6 +86,7 @@ def _windows(wish: Wish) -> list[Window]:
             minimum=0.0,
             maximum=1.0,
             step=0.01,
+            hint="How far that noise strays from the picture's colours.",
         ),
     ),
     count=lambda wish: len(wish.several("directions")) * wish.request.shape.batch_count,
