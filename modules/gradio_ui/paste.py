@@ -62,7 +62,7 @@ def paste_values(found: Mapping[str, str], settings: Settings, *, whole: bool = 
         values["refiner"] = refiner.checkpoint
         if whole or "Refiner switch at" in found:
             values["refiner_switch_at"] = refiner.switch_at
-    if whole or "Script" in found:
+    if (whole and "Steps" in found) or "Script" in found:
         values |= script_values(pasted.request.after.script)
     if whole and "Steps" in found:
         values = {**RESET, **values, "overrides": override_lines(found, settings)}
