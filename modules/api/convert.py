@@ -12,6 +12,7 @@ from typing import Any
 
 from modules.api.limits import check_limits
 from modules.api.models import Txt2Img
+from modules.api.read_scripts import read_script, with_always_on
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import Settings
 from modules.imaging.saving import SAMPLES_SAVE
@@ -42,12 +43,14 @@ KINDS = {
     "sampler": "sampler_name",
     "schedule": "scheduler",
     "setting": "override_settings",
+    "script": "script_name",
 }  # as fields of an error, not as words of its message
 
 
 def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]]:
     """The request and what should be told about it; UserError names the field that cannot be granted."""
     _refuse_unsupported(body)
+    body = with_always_on(body, "txt2img")
     overrides = dict(body.override_settings or {})
     clip_skip = overrides.pop(CLIP_SKIP.key, None)
     checkpoint, vae = overrides.pop("sd_model_checkpoint", None), overrides.pop("sd_vae", None)
@@ -77,7 +80,11 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
             networks=not body.disable_extra_networks,
             tiling=body.tiling,
         ),
-        after=After(save=body.save_images, grid=body.save_images and not body.do_not_save_grid),
+        after=After(
+            save=body.save_images,
+            grid=body.save_images and not body.do_not_save_grid,
+            script=read_script(body.script_name, body.script_args, "txt2img"),
+        ),
         overrides=overrides,
     )
     check_limits(request, settings)
@@ -92,6 +99,7 @@ def in_their_words() -> Iterator[None]:
     except UserError as error:
         message = re.sub("|".join(rf"\b{ours}\b" for ours in THEIRS), lambda found: THEIRS[found[0]], error.message)
         field = {**THEIRS, **KINDS}.get(error.field, error.field)
+        field = "script_args" if field.startswith("script.") else field
         raise UserError(message, hint=error.hint, field=field) from error
 
 
@@ -140,9 +148,9 @@ def _sampling(body: Txt2Img) -> Sampling:
 
 def _refuse_unsupported(body: Txt2Img) -> None:
     """Only what is really asked for: clients send every field of A1111's, most of them switched off."""
-    for field in ("enable_hr", "script_name", "alwayson_scripts", "restore_faces", "firstpass_image"):
+    for field in ("enable_hr", "restore_faces", "firstpass_image"):
         if wish := getattr(body, field):
-            came = ", ".join(wish) if isinstance(wish, dict) else str(wish)[:80]
+            came = str(wish)[:80]
             raise UserError(f"{field} asks for {came}, which Easel cannot do.", hint="Leave it out.", field=field)
     if not body.override_settings_restore_afterwards and body.override_settings:
         raise UserError(

@@ -101,7 +101,9 @@ class Txt2Img(Body):
     hr_negative_prompt: str = ""
     force_task_id: str | None = Field(default=None, max_length=200)
     script_name: str | None = None
-    script_args: list[Any] = Field(default_factory=list)
+    script_args: list[Any] | dict[str, Any] = Field(
+        default_factory=list, description="In A1111's order, or by name; see /sdapi/v1/script-info."
+    )
     alwayson_scripts: dict[str, Any] = Field(default_factory=dict)
     send_images: bool = True
     save_images: bool = False

@@ -79,6 +79,8 @@ def request_from_fields(found: Mapping[str, str]) -> Pasted:
     for field in KNOWN:
         take.fields.pop(field, None)
     script = pasted_script(take.fields)
+    if script is not None:
+        take.values |= {"script_name": script.name, "script_args": dict(script.arguments)}
     overrides = take_settings(take.fields)
     if "RNG" not in found and "steps" in take.values:
         overrides[sampler_options.NOISE_SOURCE.key] = "GPU"

@@ -49,7 +49,7 @@ def test_model_settings_for_one_call_become_the_models_choice() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("enable_hr", True), ("script_name", "X/Y/Z plot"), ("alwayson_scripts", {"ControlNet": {"args": []}}),
+        ("enable_hr", True), ("script_name", "no such script"), ("alwayson_scripts", {"ControlNet": {"args": []}}),
         ("restore_faces", True), ("firstpass_image", "iVBO"), ("n_iter", 101), ("sampler_name", "Eular"),
         ("width", 2**40), ("height", 9000),
     ],

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modules.api.app import SafeJSON, plain
 from modules.api.limits import check_extras_limits, check_limits
 from modules.api.models import check_carried
+from modules.api.read_scripts import check_script_limits
 from modules.api.services import Services
 from modules.core.errors import UserError
 from modules.jobs import extras as extras_jobs
@@ -194,6 +195,7 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
     request = Generate.from_json(body.request)
     check_limits(request, services.settings)
     services.engine.resolve(request)
+    check_script_limits(request, services.engine)
     return request.to_json()
 
 

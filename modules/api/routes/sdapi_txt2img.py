@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from modules.api.convert import in_their_words, read_txt2img, reply_of
 from modules.api.from_infotext import fill_from_infotext
 from modules.api.models import Txt2Img
+from modules.api.read_scripts import check_script_limits
 from modules.api.services import Services
 from modules.core.errors import UserError
 from modules.jobs.job import Job
@@ -41,6 +42,7 @@ def _submit(services: Services, body: Txt2Img) -> tuple[Txt2Img, Job, list[str]]
         body, warnings = fill_from_infotext(body, services.engine.catalog)
         request, more = read_txt2img(body, services.settings)
         services.engine.resolve(request)
+        check_script_limits(request, services.engine)
     try:
         job = services.queue.submit("generate", request.to_json(), tag="api", id=body.force_task_id)
     except UserError as error:

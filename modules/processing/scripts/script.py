@@ -57,6 +57,7 @@ class Argument:
             case "choice":
                 return self._choice(value, engine, tab)
             case "several":
+                value = [] if value == "" else value  # what A1111's clients send for none
                 return [self._choice(one, engine, tab) for one in self._of((list, tuple), value, "a list")]
             case "number" | "slider":
                 return self._number(value)
