@@ -104,10 +104,17 @@ def requests_of(values: Values, request: Generate, store: PictureStore) -> Itera
                 blur=(real(values, "mask_blur", 4.0), real(values, "mask_blur_y", -1.0)),
             )
         )
+    elif mode == "inpaint":
+        drawn = store.put(drawn_mask(store.open(drawn)))
     else:
         yield request
         return
     yield dataclasses.replace(request, source=source_of(values, picture, drawn))
+
+
+def drawn_mask(drawn: Image.Image) -> Image.Image:
+    """L, white where more than half covered. What is drawn everywhere is no picture whose grey would count."""
+    return drawn.convert("RGBA").getchannel("A").point([255 if value > 128 else 0 for value in range(256)])
 
 
 def sketched(picture: Image.Image, drawn: Image.Image) -> Image.Image:

@@ -1,6 +1,8 @@
 """A Chromium on the page over the small engine of fake_services: one server for all, one page per file."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_MS = 120_000  # for what takes a second on an idle machine
 CHROMIUM = next((one for one in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(one).exists()), None)
 
 
@@ -67,5 +71,40 @@ def not_ours(url: str, address: str) -> bool:
 
 
 def ready(page: Any) -> None:
-    page.wait_for_function("uiLoaded && document.querySelector('#txt2img_ready textarea')?.value", timeout=30000)
+    page.wait_for_function("uiLoaded && document.querySelector('#txt2img_ready textarea')?.value", timeout=WAIT_MS)
     page.click("#tab_button_txt2img")
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address. Settings, queue and pictures in a folder of their own; the models are the repository's."""
+    data = tmp_path_factory.mktemp("newcomer")
+    command = [sys.executable, "webui.py", "--port", "0", "--api", "--no-browser"]
+    command += ["--data-dir", str(data), "--models-dir", str(ROOT / "models"), "--use-cpu", "all"]
+    with (data / "log.txt").open("w") as told:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=told, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"Easel is at (\S+)", line):
+                break
+        else:
+            pytest.fail((data / "log.txt").read_text())
+        yield found[1].rstrip("/") + "/"
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser_page(program: str) -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("There is no Chromium.")
+    with sync_api.sync_playwright() as play:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = play.chromium.launch(executable_path=str(chromium), args=options)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(program, timeout=WAIT_MS)
+        ready(page)
+        yield page
+        browser.close()

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parent / "axe-core" / "axe.min.js").read_text("utf-8")
-TABS = ("txt2img", "pnginfo", "queue", "settings")
+TABS = ("txt2img", "img2img", "pnginfo", "queue", "settings")
 FINDINGS = """() => axe.run(document, {resultTypes: ["violations"]}).then((found) => found.violations
     .filter((one) => ["serious", "critical"].includes(one.impact))
     .map((one) => [one.id, one.nodes.map((node) => node.target.join(" "))]))"""

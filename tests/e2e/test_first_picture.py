@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +14,8 @@ from PIL import Image
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = ROOT / "models" / "Stable-diffusion" / "easel-mini"
 WAIT_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address. Settings, queue and pictures in a folder of their own; the models are the repository's."""
-    data = tmp_path_factory.mktemp("newcomer")
-    command = [sys.executable, "webui.py", "--port", "0", "--api", "--no-browser"]
-    command += ["--data-dir", str(data), "--models-dir", str(ROOT / "models"), "--use-cpu", "all"]
-    with (data / "log.txt").open("w") as told:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=told, text=True)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"Easel is at (\S+)", line):
-                break
-        else:
-            pytest.fail((data / "log.txt").read_text())
-        yield found[1].rstrip("/") + "/"
-        process.terminate()
-        process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def browser_page(program: str) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("There is no Chromium.")
-    with sync_api.sync_playwright() as play:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path=str(chromium), args=options)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(program, timeout=WAIT_MS)
-        _ready(page)
-        yield page
-        browser.close()
+MODEL = ROOT / "models" / "Stable-diffusion" / "easel-mini"
 
 
 def _ready(page: Any) -> None:

@@ -134,7 +134,7 @@ def test_every_control_has_a_name(page: Any) -> None:
 
 def test_nothing_scrolls_sideways_on_a_phone(page: Any) -> None:
     page.set_viewport_size({"width": 400, "height": 800})
-    for tab in ("pnginfo", "queue", "settings", "txt2img"):
+    for tab in ("img2img", "pnginfo", "queue", "settings", "txt2img"):
         page.click(f"#tab_button_{tab}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, tab
     bottom = page.locator("#txt2img_generate").bounding_box()

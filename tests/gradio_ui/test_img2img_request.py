@@ -48,11 +48,18 @@ def test_inpainting_takes_all_its_controls(store: PictureStore) -> None:
     values |= {"mask_mode": "not masked", "fill": "fill", "area": "only masked", "padding": 12, "soft": True}
     source = only({**values, "soft_schedule_bias": 2.0}, store)
     assert isinstance(source, MaskedImage)
-    assert (source.init.images, source.mask.image) == ((base,), drawn)
+    assert source.init.images == (base,)
+    assert (np.asarray(store.open(source.mask.image)) == np.where(np.asarray(stroke())[..., 3] > 0, 255, 0)).all()
     assert (source.mask.blur_x, source.mask.blur_y, source.mask.invert, source.mask.round) == (6, 2, True, False)
     assert (source.fill, source.padding) == ("fill", 12)
     assert source.soft is not None
     assert (source.soft.schedule_bias, source.soft.preservation_strength) == (2.0, 0.5)
+
+
+def test_a_mask_drawn_everywhere_is_white(store: PictureStore) -> None:
+    full = store.put(Image.new("RGBA", (60, 40), (47, 123, 255, 255)))
+    source = only({"mode": "inpaint", "inpaint": store.put(picture()), "inpaint_drawn": full}, store)
+    assert store.open(source.mask.image).getextrema() == (255, 255)
 
 
 def test_a_blur_downwards_of_minus_one_is_that_across(store: PictureStore) -> None:

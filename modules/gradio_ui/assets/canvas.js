@@ -330,9 +330,12 @@ class DrawingBox extends PictureBox {
         if (this.kind !== "mask") return;
         const on = this.feather.getAttribute("aria-pressed") === "true", tab = this.element.dataset.picture.split("_")[0];
         this.layer.classList.toggle("feathered", on);
-        if (!on) { this.layer.style.filter = ""; return; }
+        if (!on) { this.layer.style.filter = this.softened = ""; return; }
         const across = Number(numberOf(`${tab}_mask_blur`)?.value || 0), down = Number(numberOf(`${tab}_mask_blur_y`)?.value ?? -1);
         const turned = document.querySelector(`#${tab}_mask_mode input:checked`)?.value === "not masked", scale = this.shown;
+        const mark = [across, down, turned, scale].join();
+        if (mark === this.softened) return;
+        this.softened = mark;
         const filter = document.getElementById(`${tab}_feather`);
         filter.querySelector("feGaussianBlur").setAttribute("stdDeviation", `${across * scale} ${(down < 0 ? across : down) * scale}`);
         filter.querySelector("feFuncA").setAttribute("tableValues", turned ? "1 0" : "0 1");
