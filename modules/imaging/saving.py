@@ -78,6 +78,7 @@ COPY_ABOVE_MB = define(
 COPY_SIDE = define(
     Setting("target_side_length", 4000, "A side is too long above (pixels)", section=IMAGES, minimum=64, maximum=65_535)
 )
+SAVE_INIT = define(Setting("save_init_img", False, "Save the pictures that img2img starts from", section=IMAGES))
 SAVE_SELECTED = define(
     Setting(
         "save_selected_only",
@@ -135,6 +136,7 @@ def _outdir(key: str, default: str, label: str, hint: str = "") -> Setting[str]:
 OUTDIR_SAMPLES = _outdir("outdir_samples", "", "Folder for pictures", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG = _outdir("outdir_txt2img_samples", "outputs/txt2img-images", "Folder for txt2img pictures")
 OUTDIR_IMG2IMG = _outdir("outdir_img2img_samples", "outputs/img2img-images", "Folder for img2img pictures")
+OUTDIR_INIT = _outdir("outdir_init_images", "outputs/init-images", "Folder for the pictures that img2img starts from")
 OUTDIR_SAVE = _outdir("outdir_save", "log/images", "Folder of the Save button")
 OUTDIR_GRIDS = _outdir("outdir_grids", "", "Folder for grids", "Empty: the folder of each tab, below.")
 OUTDIR_TXT2IMG_GRIDS = _outdir("outdir_txt2img_grids", "outputs/txt2img-grids", "Folder for txt2img grids")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modules.core.version import VERSION
+from modules.processing.papers import denoising_strength, extra_fields
 from modules.processing.plan import Plan
 from modules.processing.progress import Picture
 
@@ -47,22 +48,22 @@ def result_info(plan: Plan, pictures: Sequence[Picture]) -> dict[str, object]:
         "cfg_scale": plan.guidance.cfg_scale,
         "steps": plan.sampling.steps,
         "batch_size": shape.batch_size,
-        "restore_faces": False,
-        "face_restoration_model": None,
+        "restore_faces": bool(plan.request.after.faces),
+        "face_restoration_model": plan.request.after.faces or None,
         "sd_model_name": model.stem,
         "sd_model_hash": model.short_hash,
         "sd_vae_name": vae.path.name if vae else None,
         "sd_vae_hash": vae.short_hash if vae else None,
         "seed_resize_from_w": width or -1,
         "seed_resize_from_h": height or -1,
-        "denoising_strength": None,
-        "extra_generation_params": {},
+        "denoising_strength": denoising_strength(plan),
+        "extra_generation_params": extra_fields(plan, first),
         "index_of_first_image": 1 if pictures and pictures[0].kind == "grid" else 0,
         "infotexts": [one.infotext for one in pictures],
         "styles": [],
         "job_timestamp": time.strftime("%Y%m%d%H%M%S"),
         "clip_skip": plan.text.clip_skip,
-        "is_using_inpainting_conditioning": False,
+        "is_using_inpainting_conditioning": model.variant == "inpaint",
         "version": VERSION,
         "images_finished": len(samples),
         "warnings": list(plan.notes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 from modules.core.settings import Settings, setting_registry
@@ -12,7 +12,7 @@ from modules.core.version import VERSION
 from modules.imaging.infotext import build_infotext
 from modules.processing import options
 from modules.processing.plan import PicturePlan, Plan
-from modules.processing.requests import Fill, ResizeMode, SoftInpainting
+from modules.processing.requests import Fill, InitImage, MaskedImage, Noise, ResizeMode, SoftInpainting
 from modules.processing.samplers import knob_settings, samplers
 from modules.processing.samplers import options as sampler_options
 
@@ -27,18 +27,25 @@ FILLS: Mapping[Fill, str] = {one: one for one in get_args(Fill)}
 SOFT = {one.name: f"Soft inpainting {one.name.replace('_', ' ')}" for one in dataclasses.fields(SoftInpainting)}
 
 
-def infotext_fields(plan: Plan, picture: PicturePlan, settings: Settings) -> dict[str, object]:
-    """The fields of one picture in A1111's order. None values are left out by the writer."""
+def infotext_fields(
+    plan: Plan, picture: PicturePlan, settings: Settings, source_hash: str | None = None
+) -> dict[str, object]:
+    """The fields of one picture in A1111's order. None values are left out by the writer.
+
+    source_hash: MD5 of the picture it was made from, where that is kept under this name.
+    """
     shape, noise, model = plan.request.shape, plan.noise, plan.model
     varied = noise.strength > 0
     height, width = noise.resize_from
-    vae = model.vae
+    vae, source, variant = model.vae, plan.source, model.checkpoint.variant
     fields: dict[str, object] = {
         "Steps": plan.sampling.steps,
         "Sampler": plan.sampling.sampler,
         "Schedule type": plan.sampling.schedule,
         "CFG scale": _short(plan.guidance.cfg_scale),
+        "Image CFG scale": _short(source.image_cfg_scale) if source and variant == "pix2pix" else None,
         "Seed": picture.seed,
+        "Face restoration": plan.request.after.faces or None,
         "Size": f"{shape.width}x{shape.height}",
         "Model hash": model.checkpoint.short_hash if settings[options.ADD_HASH] else None,
         "Model": _plain(model.checkpoint.stem) if settings[options.ADD_NAME] else None,
@@ -47,15 +54,15 @@ def infotext_fields(plan: Plan, picture: PicturePlan, settings: Settings) -> dic
         "Variation seed": picture.variation if varied else None,
         "Variation seed strength": _short(noise.strength) if varied else None,
         "Seed resize from": f"{width}x{height}" if width and height else None,
+        "Denoising strength": _short(denoising_strength(plan)),
+        "Conditional mask weight": _short(source.condition_weight) if source and variant == "inpaint" else None,
         "Clip skip": plan.text.clip_skip if plan.text.clip_skip > 1 else None,
         "ENSD": plan.noise.ensd or None,
+        "Init image hash": source_hash,
         "RNG": noise.source if noise.source != "GPU" else None,
         "Tiling": True if model.tiling else None,
     }
-    fields.update(_extra_fields(plan, picture))
-    if model.refiner is not None:
-        fields["Refiner"] = _plain(model.refiner.title)
-        fields["Refiner switch at"] = _short(model.switch_at)
+    fields.update(extra_fields(plan, picture))
     fields["Version"] = f"Easel {VERSION}" if settings[options.ADD_VERSION] else None
     return fields
 
@@ -72,10 +79,94 @@ KNOBS = (
     sampler_options.UNI_PC_ORDER,
     sampler_options.UNI_PC_LOWER_ORDER,
 )  # written by the samplers that read them, and by no other
-_OWN_PLACE = {"Clip skip", "ENSD", "RNG", "Tiling"}
+_OWN_PLACE = {"Clip skip", "ENSD", "RNG", "Tiling", "Conditional mask weight"}
 
 
-def _extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
+def denoising_strength(plan: Plan) -> float | None:
+    """Of the picture that was started from, or of the second pass; None for text alone."""
+    last = plan.hires.second.source if plan.hires else plan.source
+    return None if last is None else last.strength
+
+
+def extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
+    """What A1111 calls extra_generation_params: how the picture was made beyond the fields that each one has."""
+    model = plan.model
+    fields = {**_source_fields(plan), **_hires_fields(plan), **_window_fields(plan), **_setting_fields(plan, picture)}
+    refiner = plan.hires.second.model.refiner if plan.hires and model.refiner is None else model.refiner
+    if refiner is not None:
+        fields["Refiner"] = _plain(refiner.title)
+        fields["Refiner switch at"] = _short(model.switch_at)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _source_fields(plan: Plan) -> dict[str, object]:
+    """A mask's fields; the pictures themselves have no place in a text."""
+    match plan.request.source:
+        case Noise():
+            return {}
+        case InitImage() as init:
+            return {"Resize mode": _resize(init)}
+        case MaskedImage(init=init, mask=mask) as source:
+            pass
+    even = mask.blur_x == mask.blur_y
+    soft = source.soft
+    return {
+        "Resize mode": _resize(init),
+        "Mask mode": "Inpaint not masked" if mask.invert else None,
+        "Mask blur": (_short(mask.blur_x) or None) if even else None,
+        "Mask blur x": None if even else _short(mask.blur_x),
+        "Mask blur y": None if even else _short(mask.blur_y),
+        "Inpaint area": None if source.padding is None else "Only masked",
+        "Masked area padding": source.padding,
+        "Masked content": None if source.fill == "original" else FILLS[source.fill],
+        "Soft inpainting enabled": True if soft else None,
+        **({field: _short(getattr(soft, name)) for name, field in SOFT.items()} if soft else {}),
+    }
+
+
+def _resize(init: InitImage) -> str | None:
+    return None if init.resize == "just" else RESIZES[init.resize]
+
+
+def _hires_fields(plan: Plan) -> dict[str, object]:
+    """The second pass: what differs from the first."""
+    hires = plan.request.after.hires
+    if hires is None or plan.hires is None:
+        return {}
+    first, second = plan, plan.hires.second
+    other = second.model.checkpoint if second.model.checkpoint != first.model.checkpoint else None
+    sampler, schedule = second.sampling.sampler, second.sampling.schedule
+    sized = hires.width or hires.height
+    return {
+        "Hires checkpoint": _plain(other.title) if other else None,
+        "Hires sampler": sampler if sampler != first.sampling.sampler else None,
+        "Hires schedule type": schedule if schedule != first.sampling.schedule else None,
+        "Hires prompt": hires.second.positive or None,
+        "Hires negative prompt": hires.second.negative or None,
+        "Hires CFG Scale": _short(hires.second.cfg_scale),
+        "Hires upscale": None if sized else _short(hires.scale),
+        "Hires resize": f"{hires.width}x{hires.height}" if sized else None,
+        "Hires steps": hires.steps or None,
+        "Hires upscaler": hires.upscaler,
+    }
+
+
+def _window_fields(plan: Plan) -> dict[str, object]:
+    """Our own: A1111 has no windows."""
+    windows = plan.windows
+    if windows is None:
+        return {}
+    regions = [dataclasses.asdict(one) for one in windows.regions]
+    return {
+        "Size method": "windows",
+        "Window size": windows.size,
+        "Window overlap": windows.overlap,
+        "Window weights": windows.weights,
+        "Window regions": json.dumps(regions, ensure_ascii=False) if regions else None,
+    }
+
+
+def _setting_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
     """Settings that differ from their default and matter to this picture, under their infotext names."""
     sampler = samplers.get(plan.sampling.sampler)
     fields: dict[str, object] = {}
@@ -88,13 +179,25 @@ def _extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
         field = setting.infotext
         if not field or field in _OWN_PLACE or field in fields or setting in KNOBS:
             continue
-        if field == "Emphasis" and not any(mark in picture.text + picture.negative for mark in "(["):
-            continue
-        if field == "Refiner switch by sampling steps" and plan.model.refiner is None:
+        if field in MATTERS and not MATTERS[field](plan, picture):
             continue
         if value != setting.default:
             fields[field] = _short(value)
     return fields
+
+
+MATTERS: Mapping[str, Callable[[Plan, PicturePlan], bool]] = {
+    "Emphasis": lambda plan, picture: any(mark in picture.text + picture.negative for mark in "(["),
+    "Refiner switch by sampling steps": lambda plan, picture: plan.request.model.refiner is not None,
+    "Hires refiner": lambda plan, picture: plan.hires is not None and plan.request.model.refiner is not None,
+    "Noise multiplier": lambda plan, picture: plan.source is not None,
+    "Extra noise": lambda plan, picture: plan.source is not None or plan.hires is not None,
+    "Odd sizes": lambda plan, picture: _odd(plan) or (plan.hires is not None and _odd(plan.hires.second)),
+}  # settings that only some pictures feel
+
+
+def _odd(plan: Plan) -> bool:
+    return plan.canvas != (plan.request.shape.width, plan.request.shape.height)
 
 
 def _short(value: object) -> object:

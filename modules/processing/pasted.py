@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from modules.processing.requests import (
     Shape,
     SoftInpainting,
     Source,
+    Windows,
+    read_dataclass,
 )
 from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import AUTOMATIC, schedules, split_combined_name
@@ -74,7 +77,7 @@ def request_from_fields(found: Mapping[str, str]) -> Pasted:
     )
     sampling = _sampling(take)
     model = _model(take)
-    shape, hires = _hires(take, shape)
+    shape, hires = _hires(take, _windows(take, shape))
     source, notes = (Noise(), ()) if hires else _source(take)
     for field in KNOWN:
         take.fields.pop(field, None)
@@ -123,6 +126,25 @@ def _model(take: _Taker) -> ModelChoice:
         tiling=True if take.flag("Tiling", "tiling") else None,
         refiner=Refiner(checkpoint=refiner, switch_at=switch_at) if refiner else None,
     )
+
+
+def _windows(take: _Taker, shape: Shape) -> Shape:
+    """The windows that a large picture was painted in: our own fields."""
+    if take.fields.get("Size method") != "windows":
+        return shape
+    told: dict[str, Any] = {
+        "size": take.number("Window size", "", 0),
+        "overlap": take.number("Window overlap", "", 0),
+        "weights": take.text("Window weights") or "mixture",
+    }
+    regions = take.fields.pop("Window regions", None)
+    try:
+        windows = read_dataclass(Windows, told | {"regions": json.loads(regions or "[]")}, "windows.")
+    except (ValueError, UserError):
+        take.unknown["Window regions"] = regions or ""
+        windows = Windows(size=told["size"], overlap=told["overlap"])
+    take.values |= {"easel_method": take.text("Size method"), "easel_windows": dataclasses.asdict(windows)}
+    return dataclasses.replace(shape, method="windows", windows=windows)
 
 
 def _hires(take: _Taker, shape: Shape) -> tuple[Shape, Hires | None]:

@@ -14,12 +14,13 @@ from PIL import Image
 from modules.core.errors import EaselError, UserError
 from modules.core.settings import Settings
 from modules.core.version import VERSION
+from modules.imaging.inputs import LIMIT_MB
 from modules.imaging.metadata import open_image, read_papers
 from modules.processing.engine import Engine
 from modules.processing.papers import FORMAT
 from modules.processing.pasted import request_from_infotext
 from modules.processing.plan import Plan
-from modules.processing.requests import After, Generate
+from modules.processing.requests import After, Generate, Noise, references
 from modules.processing.resolve import resolve
 
 
@@ -57,7 +58,9 @@ def reproduce(engine: Engine, source: Path) -> Reproduction:
         raise UserError(
             f"{source.name} carries no generation data.", hint="Choose a picture that Easel or A1111 saved."
         )
-    request = dataclasses.replace(request, after=After(save=False, grid=False))
+    _check_sources(engine, request)
+    after = After(save=False, grid=False, hires=request.after.hires, faces=request.after.faces)
+    request = dataclasses.replace(request, after=after)
     plan, model_reasons = _plan(engine, request, block)
     result = engine.run_plan(plan)
     samples = [one for one in result.pictures if one.kind == "sample"]
@@ -71,6 +74,33 @@ def pixel_difference(first: Path, second: Path) -> int | None:
     """The largest difference of two pictures, 0 to 255, or None when their sizes differ."""
     one, two = (np.asarray(_rgb(path), dtype=np.int16) for path in (first, second))
     return int(np.abs(one - two).max()) if one.shape == two.shape else None
+
+
+def _check_sources(engine: Engine, request: Generate) -> None:
+    """UserError names the pictures that the request starts from and that are not here."""
+    named = dict.fromkeys(references(request))
+    missing = [one for one in named if not _is_here(engine, one)]
+    if missing:
+        raise UserError(
+            f"The picture cannot be made again: of the {len(named)} pictures that it was made from "
+            f"{len(missing)} are gone ({', '.join(one[:19] for one in missing)}...).",
+            hint=f"Pictures that were worked on are kept up to the size of {LIMIT_MB.key}.",
+            field="source",
+        )
+    if not named and not isinstance(request.source, Noise):
+        raise UserError(
+            "The picture cannot be made again: its infotext tells nothing of the picture that it was made from.",
+            hint="Send it to img2img together with that picture.",
+            field="source",
+        )
+
+
+def _is_here(engine: Engine, reference: str) -> bool:
+    try:
+        engine.inputs.path(reference)
+    except UserError:
+        return False
+    return True
 
 
 def _rgb(path: Path) -> Image.Image:

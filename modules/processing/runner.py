@@ -33,6 +33,7 @@ from modules.processing.stages.conditioning import ConditioningCache
 from modules.processing.stages.decode import decode_latents, to_images
 from modules.processing.stages.finish import Finisher
 from modules.processing.stages.guidance import GuidedDenoiser, Told
+from modules.processing.stages.init_images import save_init_images
 from modules.processing.stages.odd_sizes import chosen_method, uncover
 from modules.processing.stages.start import first_latents, make_noise
 from modules.processing.stages.tell import tell
@@ -115,6 +116,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
     meter = _Meter(report=context.report, plan=plan, steps=plan.sampling.run)
     meter.at("load")
     finisher = Finisher(plan=plan, settings=context.settings, paths=context.paths, report=context.report)
+    sources = save_init_images(plan.request, context.inputs, context.paths, context.settings)
     interrupted = False
     for index, batch in enumerate(plan.batches):
         if context.control.stopping:
@@ -133,7 +135,8 @@ def run(plan: Plan, context: RunContext) -> RunResult:
         meter.at("save")
         for offset, image in enumerate(images):
             place = index * plan.request.shape.batch_size + offset
-            fields = infotext_fields(plan, batch[offset], context.settings)
+            source = sources[offset % len(sources)] if sources else None
+            fields = infotext_fields(plan, batch[offset], context.settings, source)
             finished = FinishedImage(image=image, fields=fields, index=place, plan=plan)
             finisher.add(context.hooks.run(FINISHED, finished), batch=index, offset=offset, complete=complete)
         if not complete:
