@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from modules.api.limits import check_limits
-from modules.api.models import Txt2Img
+from modules.api.models import Asked, Img2Img
+from modules.api.pictures import keeper
+from modules.api.read_pictures import read_hires, read_shape, read_source
 from modules.api.read_scripts import read_script, with_always_on
 from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.settings import Settings
+from modules.imaging.inputs import PictureStore
 from modules.imaging.saving import SAMPLES_SAVE
 from modules.processing.options import CLIP_SKIP
 from modules.processing.requests import (
@@ -26,10 +29,11 @@ from modules.processing.requests import (
     Refiner,
     Sampling,
     Seed,
-    Shape,
 )
 from modules.processing.samplers import samplers
 from modules.processing.schedules import split_combined_name
+from modules.processing.scripts.script import Tab
+from modules.processing.tasks.options import NOISE_MULTIPLIER, OVERLAY
 
 # our names of a request's parts, where they differ from A1111's
 THEIRS = {
@@ -38,24 +42,38 @@ THEIRS = {
     "variation_strength": "subseed_strength",
     "resize_from_width": "seed_resize_from_w",
     "resize_from_height": "seed_resize_from_h",
+    "padding": "inpaint_full_res_padding",
+    "hires_width": "hr_resize_x",
+    "hires_height": "hr_resize_y",
+    "hires_steps": "hr_second_pass_steps",
+    "hires_cfg_scale": "hr_cfg",
+    "method": "easel_method",
 }
 KINDS = {
     "sampler": "sampler_name",
     "schedule": "scheduler",
+    "upscaler": "hr_upscaler",
     "setting": "override_settings",
     "script": "script_name",
 }  # as fields of an error, not as words of its message
 
 
-def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]]:
+def read_request(body: Asked, settings: Settings, inputs: PictureStore) -> tuple[Generate, list[str]]:
     """The request and what should be told about it; UserError names the field that cannot be granted."""
     _refuse_unsupported(body)
-    body = with_always_on(body, "txt2img")
+    tab: Tab = "img2img" if isinstance(body, Img2Img) else "txt2img"
+    body = with_always_on(body, tab)
+    keep = keeper(inputs, settings)
     overrides = dict(body.override_settings or {})
     clip_skip = overrides.pop(CLIP_SKIP.key, None)
     checkpoint, vae = overrides.pop("sd_model_checkpoint", None), overrides.pop("sd_vae", None)
     if body.do_not_save_samples:
         overrides[SAMPLES_SAVE.key] = False  # the grid may still be saved
+    if isinstance(body, Img2Img):
+        if body.initial_noise_multiplier is not None:
+            overrides[NOISE_MULTIPLIER.key] = body.initial_noise_multiplier
+        if body.latent_mask:
+            overrides[OVERLAY.key] = False
     settings.with_overrides(overrides)  # raises for an unknown or forbidden one, before anything is queued
     refiner = None
     if body.refiner_checkpoint and body.refiner_checkpoint != "None":
@@ -63,7 +81,7 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
         refiner = Refiner(checkpoint=body.refiner_checkpoint, switch_at=switch_at)
     request = Generate(
         prompt=Prompt(positive=body.prompt, negative=body.negative_prompt, styles=tuple(body.styles or ())),
-        shape=Shape(width=body.width, height=body.height, batch_size=body.batch_size, batch_count=body.n_iter),
+        shape=read_shape(body),
         seed=Seed(
             seed=body.seed,
             variation=body.subseed,
@@ -80,10 +98,12 @@ def read_txt2img(body: Txt2Img, settings: Settings) -> tuple[Generate, list[str]
             networks=not body.disable_extra_networks,
             tiling=body.tiling,
         ),
+        source=read_source(body, keep),
         after=After(
             save=body.save_images,
             grid=body.save_images and not body.do_not_save_grid,
-            script=read_script(body.script_name, body.script_args, "txt2img"),
+            hires=read_hires(body, keep),
+            script=read_script(body.script_name, body.script_args, tab),
         ),
         overrides=overrides,
     )
@@ -100,22 +120,26 @@ def in_their_words() -> Iterator[None]:
         message = re.sub("|".join(rf"\b{ours}\b" for ours in THEIRS), lambda found: THEIRS[found[0]], error.message)
         field = {**THEIRS, **KINDS}.get(error.field, error.field)
         field = "script_args" if field.startswith("script.") else field
-        raise UserError(message, hint=error.hint, field=field) from error
+        raise type(error)(message, hint=error.hint, field=field) from error
 
 
-def reply_of(body: Txt2Img, job: Any, warnings: list[str]) -> dict[str, Any]:
+def reply_of(body: Asked, job: Any, warnings: list[str]) -> dict[str, Any]:
     """{images, parameters, info, warnings} of a finished job; EaselError when it failed."""
     state = str(getattr(job.state, "value", job.state))
     if state == "failed":
-        raise EaselError(_error_text(job.error))
+        field = job.error.get("field") if isinstance(job.error, Mapping) else ""
+        raise UserError(_error_text(job.error), field=field) if field else EaselError(_error_text(job.error))
     result = job.result if isinstance(job.result, Mapping) else {}
     if state == "cancelled" and not result:
         raise UserError("The job was cancelled before it began.")
     pictures = result.get("pictures", []) if body.send_images else []
     info = dict(result.get("info") or {})
+    parameters = body.model_dump()
+    if isinstance(body, Img2Img) and not body.include_init_images:
+        parameters |= {"init_images": None, "mask": None, "latent_mask": None}
     return {
         "images": [encode_file(Path(one["path"])) for one in pictures],
-        "parameters": body.model_dump(),
+        "parameters": parameters,
         "info": json.dumps(info),
         "warnings": [*warnings, *info.get("warnings", [])],
     }
@@ -129,7 +153,7 @@ def encode_file(path: Path) -> str:
         raise NotFoundError(f"The picture {path.name} is gone.") from error
 
 
-def _sampling(body: Txt2Img) -> Sampling:
+def _sampling(body: Asked) -> Sampling:
     wish = body.sampler_name or body.sampler_index
     name, schedule = split_combined_name(wish)  # "DPM++ 2M Karras", from before the two were parted, wins
     if wish in samplers:
@@ -146,12 +170,14 @@ def _sampling(body: Txt2Img) -> Sampling:
     )
 
 
-def _refuse_unsupported(body: Txt2Img) -> None:
+def _refuse_unsupported(body: Asked) -> None:
     """Only what is really asked for: clients send every field of A1111's, most of them switched off."""
-    for field in ("enable_hr", "restore_faces", "firstpass_image"):
-        if wish := getattr(body, field):
-            came = str(wish)[:80]
-            raise UserError(f"{field} asks for {came}, which Easel cannot do.", hint="Leave it out.", field=field)
+    if body.restore_faces:
+        raise UserError(
+            "restore_faces asks for faces drawn anew, which new pictures cannot have: Easel has no face detector.",
+            hint="Crop the face to a square and restore it in Extras.",
+            field="restore_faces",
+        )
     if not body.override_settings_restore_afterwards and body.override_settings:
         raise UserError(
             "override_settings_restore_afterwards: false is not supported.",

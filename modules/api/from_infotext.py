@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from modules.api.models import Txt2Img
+from modules.api.models import Asked, Txt2Img
 from modules.core.errors import NotFoundError
 from modules.processing.models.catalog import CHECKPOINT, ModelCatalog, ModelFile
 from modules.processing.models.vae import VAE
 from modules.processing.options import CLIP_SKIP
 from modules.processing.pasted import request_from_infotext
-from modules.processing.requests import ModelChoice
+from modules.processing.requests import Generate, MaskedImage
 
 
-def fill_from_infotext(body: Txt2Img, catalog: ModelCatalog) -> tuple[Txt2Img, list[str]]:
+def fill_from_infotext(body: Asked, catalog: ModelCatalog) -> tuple[Asked, list[str]]:
     """`body` filled in, and warnings about what the text says and could not be followed."""
     if not body.infotext:
         return body, []
@@ -23,25 +23,29 @@ def fill_from_infotext(body: Txt2Img, catalog: ModelCatalog) -> tuple[Txt2Img, l
     explicit = set(body.model_fields_set)
     if "sampler_index" in explicit:
         explicit.add("sampler_name")  # the old name of the same thing
-    values = {name: value for name, value in pasted.values.items() if name in Txt2Img.model_fields}
+    if not explicit.isdisjoint(("mask_blur_x", "mask_blur_y")):
+        explicit.add("mask_blur")  # sets both
+    values = {name: value for name, value in pasted.values.items() if name in type(body).model_fields}
     settings: dict[str, Any] = dict(pasted.request.overrides)
     if pasted.request.model.clip_skip is not None:
         settings[CLIP_SKIP.key] = pasted.request.model.clip_skip
     warnings = [f"The infotext's {name} {value!r} was not understood." for name, value in pasted.unknown.items()]
-    values.pop("alwayson_scripts", None)
-    if values.pop("enable_hr", None):
-        warnings.append("The infotext's Hires upscale was not followed.")
-    warnings += _follow_models(pasted.request.model, catalog, values, settings)
+    if isinstance(body, Txt2Img):
+        values.pop("alwayson_scripts", None)  # soft inpainting
+    if isinstance(body, Txt2Img) or (isinstance(pasted.request.source, MaskedImage) and not body.mask):
+        warnings += pasted.notes
+    warnings += _follow_models(pasted.request, catalog, values, settings)
     changes = {name: value for name, value in values.items() if name not in explicit}
     changes["override_settings"] = {**settings, **(body.override_settings or {})}
     return body.model_copy(update=changes), warnings
 
 
 def _follow_models(
-    model: ModelChoice, catalog: ModelCatalog, values: dict[str, Any], settings: dict[str, Any]
+    request: Generate, catalog: ModelCatalog, values: dict[str, Any], settings: dict[str, Any]
 ) -> list[str]:
     """Put the models that are here into `values` and `settings`; the others are told, not replaced by similar ones."""
     warnings = []
+    model, hires = request.model, request.after.hires
     if model.checkpoint:
         if file := _here(model.checkpoint, catalog.find_checkpoint):
             settings[CHECKPOINT.key] = file.title
@@ -58,6 +62,12 @@ def _follow_models(
         else:
             values.pop("refiner_checkpoint", None)
             warnings.append(f"The infotext's refiner {model.refiner.checkpoint!r} is not here; none was used.")
+    if hires and (wish := hires.second.checkpoint):
+        if file := _here(wish, catalog.find_checkpoint):
+            values["hr_checkpoint_name"] = file.title
+        else:
+            values.pop("hr_checkpoint_name", None)
+            warnings.append(f"The infotext's hires checkpoint {wish!r} is not here; the first pass's was used.")
     return warnings
 
 

@@ -12,7 +12,8 @@ from modules.imaging.inputs import PictureStore
 from modules.processing.extras import ExtrasRequest
 from modules.processing.extras.request import Folder
 from modules.processing.extras.size import result_size
-from modules.processing.requests import Generate
+from modules.processing.passes import hires_sizes
+from modules.processing.requests import Generate, InitImage, MaskedImage, Noise
 
 MAX_PIXELS = define(
     Setting(
@@ -36,18 +37,26 @@ MAX_PICTURES = define(
         maximum=10_000,
     )
 )
+MAX_INPUT_PIXELS = define(
+    Setting(
+        "api_max_input_pixels",
+        64_000_000,
+        "Largest picture sent to the API (pixels)",
+        section="API",
+        scope="admin",
+        minimum=4096,
+        maximum=64_000_000,
+    )
+)
 
 
 def check_limits(request: Generate, settings: Settings) -> None:
     """UserError when the request is larger than the owner allows; what no one can make is for `resolve` to refuse."""
     shape = request.shape
-    if shape.width > 0 and shape.height > 0 and shape.width * shape.height > settings[MAX_PIXELS]:
-        raise UserError(
-            f"{shape.width}x{shape.height} is {shape.width * shape.height} pixels, "
-            f"but at most {settings[MAX_PIXELS]} are allowed.",
-            hint=f"Choose a smaller size; the owner can raise {MAX_PIXELS.key}.",
-            field="width" if shape.width >= shape.height else "height",
-        )
+    _check_size(shape.width, shape.height, settings)
+    if request.after.hires and shape.width > 0 and shape.height > 0:
+        _check_size(*hires_sizes(shape.width, shape.height, request.after.hires)[1], settings, prefix="hires_")
+    _check_count(_source_count(request), "init_images", settings)
     folder = PurePath(request.after.folder)
     if folder.is_absolute() or ".." in folder.parts or ":" in request.after.folder:
         raise UserError(
@@ -70,12 +79,7 @@ def check_extras_limits(request: ExtrasRequest, inputs: PictureStore, settings: 
     if isinstance(request.source, Folder):
         return
     pictures = request.source.pictures
-    if len(pictures) > settings[MAX_PICTURES]:
-        raise UserError(
-            f"{len(pictures)} pictures came, but at most {settings[MAX_PICTURES]} are allowed.",
-            hint=f"Send several requests; the owner can raise {MAX_PICTURES.key}.",
-            field="source.pictures",
-        )
+    _check_count(len(pictures), "source.pictures", settings)
     for one in pictures:
         with Image.open(inputs.path(one.picture)) as picture:
             width, height = result_size(*picture.size, request.size)
@@ -85,3 +89,29 @@ def check_extras_limits(request: ExtrasRequest, inputs: PictureStore, settings: 
                 hint=f"Scale by less; the owner can raise {MAX_PIXELS.key}.",
                 field="size.to" if request.size.to else "size.by",
             )
+
+
+def _check_size(width: int, height: int, settings: Settings, prefix: str = "") -> None:
+    if width > 0 and height > 0 and width * height > settings[MAX_PIXELS]:
+        raise UserError(
+            f"{width}x{height} is {width * height} pixels, but at most {settings[MAX_PIXELS]} are allowed.",
+            hint=f"Choose a smaller size; the owner can raise {MAX_PIXELS.key}.",
+            field=prefix + ("width" if width >= height else "height"),
+        )
+
+
+def _check_count(count: int, field: str, settings: Settings) -> None:
+    if count > settings[MAX_PICTURES]:
+        raise UserError(
+            f"{count} pictures came, but at most {settings[MAX_PICTURES]} are allowed.",
+            hint=f"Send several requests; the owner can raise {MAX_PICTURES.key}.",
+            field=field,
+        )
+
+
+def _source_count(request: Generate) -> int:
+    match request.source:
+        case Noise():
+            return 0
+        case InitImage(images=images) | MaskedImage(init=InitImage(images=images)):
+            return len(images)

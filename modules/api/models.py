@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Method = Literal["auto", "direct", "hires", "windows"]
 
 
 def check_carried(value: Any) -> Any:
@@ -42,8 +44,8 @@ class Body(BaseModel):
         return check_carried(value)
 
 
-class Txt2Img(Body):
-    """POST /sdapi/v1/txt2img. None takes the setting of the same meaning; null for any field is its default."""
+class Generation(Body):
+    """What txt2img and img2img share. None takes the setting of the same meaning; null for any field is its default."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -79,26 +81,11 @@ class Txt2Img(Body):
     s_tmax: float | None = None
     s_tmin: float | None = None
     s_noise: float | None = None
-    denoising_strength: float | None = None
     override_settings: dict[str, Any] | None = None
     override_settings_restore_afterwards: bool = True
     refiner_checkpoint: str | None = None
     refiner_switch_at: float | None = None
     disable_extra_networks: bool = False
-    firstpass_image: str | None = None
-    enable_hr: bool = False
-    firstphase_width: int = 0
-    firstphase_height: int = 0
-    hr_scale: float = 2.0
-    hr_upscaler: str | None = None
-    hr_second_pass_steps: int = 0
-    hr_resize_x: int = 0
-    hr_resize_y: int = 0
-    hr_checkpoint_name: str | None = None
-    hr_sampler_name: str | None = None
-    hr_scheduler: str | None = None
-    hr_prompt: str = ""
-    hr_negative_prompt: str = ""
     force_task_id: str | None = Field(default=None, max_length=200)
     script_name: str | None = None
     script_args: list[Any] | dict[str, Any] = Field(
@@ -108,12 +95,82 @@ class Txt2Img(Body):
     send_images: bool = True
     save_images: bool = False
     infotext: str | None = None
+    easel_method: Method = Field(
+        default="direct",
+        description="Easel's own: how a size far from the model's is reached. auto chooses by the size; hires goes "
+        "over an enlarged first picture (txt2img alone); windows paints overlapping parts.",
+    )
+    easel_windows: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Easel's own, for the method windows: size, overlap (pixels), batch, weights (mixture or multi), "
+        "regions [{left, top, right, bottom (0 to 1), prompt, weight}].",
+    )
+
+
+class Txt2Img(Generation):
+    """POST /sdapi/v1/txt2img."""
+
+    denoising_strength: float | None = Field(default=None, description="Of the second pass; null: 0.7.")
+    firstpass_image: str | None = Field(
+        default=None, description="A picture in base64 that takes the place of the first pass."
+    )
+    enable_hr: bool = False
+    firstphase_width: int = Field(default=0, description="With it, width and height are the final size.")
+    firstphase_height: int = 0
+    hr_scale: float = 2.0
+    hr_upscaler: str | None = Field(default=None, description="null: Latent.")
+    hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_checkpoint_name: str | None = None
+    hr_sampler_name: str | None = None
+    hr_scheduler: str | None = None
+    hr_prompt: str = ""
+    hr_negative_prompt: str = ""
+    hr_cfg: float | None = Field(default=None, description="Easel's own: CFG scale of the second pass.")
+
+
+class Img2Img(Generation):
+    """POST /sdapi/v1/img2img. Pictures are base64, bare or as a data URI."""
+
+    init_images: list[str] | None = Field(default=None, description="As many as batch_size, or fewer: then in turn.")
+    resize_mode: int = Field(
+        default=0, ge=0, le=3, description="0 just resize, 1 crop and resize, 2 resize and fill, 3 the latents."
+    )
+    denoising_strength: float = 0.75
+    image_cfg_scale: float | None = Field(default=None, description="For InstructPix2Pix models; null: 1.5.")
+    mask: str | None = Field(default=None, description="White is painted anew.")
+    mask_blur_x: float = 4
+    mask_blur_y: float = 4
+    mask_blur: float | None = Field(default=None, description="Sets both.")
+    mask_round: bool = True
+    inpainting_fill: int = Field(
+        default=0, ge=0, le=3, description="0 fill, 1 original, 2 latent noise, 3 latent nothing."
+    )
+    inpaint_full_res: bool = Field(default=True, description="Only the masked area.")
+    inpaint_full_res_padding: int = 0
+    inpainting_mask_invert: int = Field(default=0, ge=0, le=1)
+    initial_noise_multiplier: float | None = None
+    latent_mask: str | None = Field(
+        default=None, description="In the place of mask: the picture outside it is decoded too, not put back."
+    )
+    include_init_images: bool = Field(default=False, description="Give the pictures back in parameters.")
+
+
+Asked = Txt2Img | Img2Img
 
 
 class PngInfo(Body):
     """POST /sdapi/v1/png-info."""
 
     image: str
+
+
+class Interrogate(Body):
+    """POST /sdapi/v1/interrogate."""
+
+    image: str = ""
+    model: str = "clip"
 
 
 class ProgressQuestion(Body):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modules.api.limits import MAX_PICTURES
-from modules.api.models import Txt2Img
+from modules.api.models import Img2Img, Txt2Img
 from modules.core.errors import NotFoundError, UserError
 from modules.processing.requests import Generate, ScriptCall, SoftInpainting
 from modules.processing.samplers import samplers
@@ -19,7 +19,7 @@ from modules.processing.scripts.script import BOTH, Tab
 if TYPE_CHECKING:
     from modules.processing.engine import Engine
 
-B = TypeVar("B", bound=Txt2Img)
+B = TypeVar("B", bound=Txt2Img | Img2Img)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ def open_image(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.I
     return image
 
 
-def decode_base64_image(text: str) -> Image.Image:
+def decode_base64_image(text: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """A picture from base64, bare or as a data URI. UserError when it is neither; web addresses are not fetched."""
     body = text.strip()
     if body[:8].lower().startswith(("http:", "https:")):
@@ -128,7 +128,7 @@ def decode_base64_image(text: str) -> Image.Image:
         data = base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise UserError(f"The picture is not valid base64: {error}.", hint="Send a picture in base64.") from None
-    return open_image(data)
+    return open_image(data, max_pixels=max_pixels)
 
 
 def _name(source: Path | bytes) -> str:

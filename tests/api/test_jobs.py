@@ -21,6 +21,7 @@ from modules.api.app import _easel_error, _validation_error
 from modules.api.routes.jobs import routes
 from modules.core.errors import EaselError, UserError
 from modules.core.settings import Settings
+from modules.imaging.inputs import PictureStore
 from modules.jobs.generate import make_generate_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
@@ -37,6 +38,7 @@ class GreyEngine:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.go = folder, threading.Event()
+        self.inputs = PictureStore(folder)
 
     def resolve(self, request: Generate) -> None:
         if request.shape.width % 8:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modules.api.app import SafeJSON, plain
 from modules.api.limits import check_extras_limits, check_limits
 from modules.api.models import check_carried
+from modules.api.pictures import keep_pictures, keeper
 from modules.api.read_scripts import check_script_limits
 from modules.api.services import Services
 from modules.core.errors import UserError
@@ -38,7 +39,10 @@ QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class NewJob(BaseModel):
     """`request`: of "generate" a modules.processing.requests.Generate as JSON, of "extras" a
     modules.processing.extras.ExtrasRequest, of "train" {"config": a training's settings} or {"config_file": name in
-    the data folder}. The same `id` again gives the same job."""
+    the data folder}. The same `id` again gives the same job.
+
+    Pictures in source.images, source.mask.image and after.hires.first of "generate" are base64, data URIs, or
+    references that an earlier job told."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -192,7 +196,8 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
         extras = extras_jobs.checked(body.request, services.engine)
         check_extras_limits(extras, services.engine.inputs, services.settings)
         return extras.to_json()
-    request = Generate.from_json(body.request)
+    keep = keeper(services.engine.inputs, services.settings)
+    request = Generate.from_json(keep_pictures(body.request, keep))
     check_limits(request, services.settings)
     services.engine.resolve(request)
     check_script_limits(request, services.engine)
