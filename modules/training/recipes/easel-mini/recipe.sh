@@ -11,6 +11,10 @@ python -m modules.training "$recipe/autoencoder.toml" --set run.steps=3600 --set
     --set run.batch_size=4 --set optimizer.lr=3e-3
 python -m modules.training "$recipe/diffusion-128.toml"
 python -m modules.training "$recipe/diffusion-256.toml"
-result=$runs/diffusion-256/result
+# then on all popular emoji alike, from the finished model
+python -m modules.training "$recipe/diffusion-256.toml" --set run.steps=9000 --set "run.folder=$runs/diffusion-all" \
+    --set 'data.focus=[]' --set data.popular_share=0.95 --set optimizer.lr=5e-4 \
+    --set "diffusion.start_from=$runs/diffusion-256/result"
+result=$runs/diffusion-all/result
 python -m modules.training.evaluate "$result" --card "$recipe/README.md" --sheet "$recipe/samples.jpg" --json "$recipe/measured.json"
 python -m modules.training.export "$result" models/Stable-diffusion/easel-mini --notes "$recipe"
