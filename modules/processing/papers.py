@@ -45,7 +45,6 @@ def infotext_fields(
         "CFG scale": _short(plan.guidance.cfg_scale),
         "Image CFG scale": _short(source.image_cfg_scale) if source and variant == "pix2pix" else None,
         "Seed": picture.seed,
-        "Face restoration": plan.request.after.faces or None,
         "Size": f"{shape.width}x{shape.height}",
         "Model hash": model.checkpoint.short_hash if settings[options.ADD_HASH] else None,
         "Model": _plain(model.checkpoint.stem) if settings[options.ADD_NAME] else None,

@@ -59,7 +59,7 @@ def reproduce(engine: Engine, source: Path) -> Reproduction:
             f"{source.name} carries no generation data.", hint="Choose a picture that Easel or A1111 saved."
         )
     _check_sources(engine, request)
-    after = After(save=False, grid=False, hires=request.after.hires, faces=request.after.faces)
+    after = After(save=False, grid=False, hires=request.after.hires)
     request = dataclasses.replace(request, after=after)
     plan, model_reasons = _plan(engine, request, block)
     result = engine.run_plan(plan)

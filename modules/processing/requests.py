@@ -235,7 +235,7 @@ class ScriptCall:
 class After:
     """What happens with the pictures. `save`: into outputs/ (else they are kept with the job only).
 
-    `name`: the file's stem instead of the naming pattern's. `faces`: a face restorer of the registry.
+    `name`: the file's stem instead of the naming pattern's.
     """
 
     save: bool = True
@@ -243,7 +243,6 @@ class After:
     folder: str = ""
     name: str = ""
     hires: Hires | None = None
-    faces: str = ""
     script: ScriptCall | None = None
 
 
