@@ -1,6 +1,11 @@
 // The stage, the thumbnails, and the selected picture's paper as chips.
 "use strict";
 
+/** Where a job's picture is. It is named too: at the end grids come first, and the browser has kept the old order. */
+function pictureUrl(job, index, action = "") {
+    return `easel/jobs/${job.id}/pictures/${index}${action}?v=${encodeURIComponent(job.pictures[index]?.name || "")}`;
+}
+
 /** One per tab: shows a job. `easel.galleries.txt2img.show(job)`. */
 class Gallery {
     constructor(tab) {
@@ -15,8 +20,9 @@ class Gallery {
     }
 
     get pictures() { return this.job?.pictures || []; }
+    get names() { return this.pictures.map((one) => one.name).join("/"); }
     get picture() { return this.pictures[this.index] || null; }
-    url(index, query = "") { return `easel/jobs/${this.job.id}/pictures/${index}${query}`; }
+    url(index, action = "") { return pictureUrl(this.job, index, action); }
 
     /** Put one face on the stage; the same face is not drawn twice. */
     draw(face, ...children) {
@@ -27,10 +33,10 @@ class Gallery {
     }
 
     show(job) {
-        const fresh = this.job?.id !== job.id, before = this.pictures.length;
+        const fresh = this.job?.id !== job.id, before = this.names;
         this.job = job;
         if (fresh) { this.index = -1; this.face = ""; this.clearPaper(); }
-        if (job.pictures.length !== before || fresh) this.drawThumbs();
+        if (this.names !== before || fresh) this.drawThumbs();
         const over = !["queued", "running"].includes(job.state);
         if (over && job.pictures.length) { if (this.index < 0 || fresh || this.live) this.select(0); }
         this.live = !over;

@@ -34,7 +34,7 @@ onUiLoaded(() => {
     }
 
     function sampleOf(job) {
-        const last = job.pictures.length - 1, source = `easel/jobs/${job.id}/pictures/${last}`;
+        const last = job.pictures.length - 1, source = pictureUrl(job, last);
         if (!job.training || last < 0) return null;
         return make("a", {href: source, target: "_blank", rel: "noopener", title: t("gallery.open")}, make("img", {class: "job-sample", src: source, alt: t("queue.sample")}));
     }
@@ -50,7 +50,7 @@ onUiLoaded(() => {
     function row(job) {
         const progress = job.progress, running = job.state === "running";
         const title = job.training ? t("queue.training", {name: job.training.name}) : job.prompt || t("queue.untitled");
-        const thumbs = (job.training ? [] : job.pictures).slice(0, 4).map((one, index) => make("img", {src: `easel/jobs/${job.id}/pictures/${index}`, alt: "", loading: "lazy"}));
+        const thumbs = (job.training ? [] : job.pictures).slice(0, 4).map((one, index) => make("img", {src: pictureUrl(job, index), alt: "", loading: "lazy"}));
         const facts = [job.state === "queued" && job.place ? `${t("job.state.queued")} ${job.place}` : t(`job.state.${job.state}`)];
         if (job.training) facts.push(...trainingFacts(job));
         if (job.shape) facts.push(`${job.shape.width}\u00d7${job.shape.height}`);

@@ -6,7 +6,7 @@ const sendTabs = {inpaint: "img2img", sketch: "img2img", inpaint_sketch: "img2im
 
 /** Keep a picture to work on: {url} of a job's picture, or {file} of this computer. {reference, name, width, height} */
 async function keepPicture({url, file}) {
-    if (url) return ask(`${url}/take`, {});
+    if (url) return ask(`${url.split("?")[0]}/take`, {});
     const reply = await fetch(`easel/inputs?name=${encodeURIComponent(file.name)}`, {method: "POST", headers: {"Content-Type": "application/octet-stream"}, body: file});
     const found = await reply.json();
     if (!reply.ok) throw Object.assign(new Error(found.error), {hint: found.hint});
