@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from modules.core.errors import EaselError
+from modules.processing.hooks import FINISHED, FinishedImage
 from modules.processing.info import Result, join_infos
 from modules.processing.progress import Control, Event, Picture, Progress, Report
 from modules.processing.requests import Generate
@@ -40,10 +42,13 @@ class Call:
     def stopping(self) -> bool:
         return self.control.stopping
 
-    def make(self, request: Generate, title: str = "", *, show: bool = True) -> Result:
+    def make(
+        self, request: Generate, title: str = "", *, show: bool = True, fields: Mapping[str, object] | None = None
+    ) -> Result:
         """Run one request. Without pictures when it failed, was skipped, or the job is to stop; what failed is told.
 
-        `show`: its pictures are the job's; else they are the script's to work with, and are not saved.
+        `show`: its pictures are the job's; else they are the script's to work with, and are not saved. `fields`: what
+        the script adds to their infotexts.
         """
         done = len(self.made)
         after = dataclasses.replace(request.after, script=None, save=request.after.save and show)
@@ -51,9 +56,10 @@ class Call:
         result = Result(pictures=(), info={}, interrupted=self.stopping)
         if not self.stopping:
             try:
-                result = self.wish.engine.run(
-                    request, control=self.control, report=lambda event: self._tell(event, done, title, show)
-                )
+                with self._telling(fields or {}):
+                    result = self.wish.engine.run(
+                        request, control=self.control, report=lambda event: self._tell(event, done, title, show)
+                    )
             except Exception as error:
                 if not isinstance(error, EaselError):
                     log.exception("%s failed.", title or "A part of a script")
@@ -61,6 +67,21 @@ class Call:
                 self.warnings.append(f"{title}: {error}" if title else str(error))
         self.made.append(result)
         return result
+
+    @contextlib.contextmanager
+    def _telling(self, fields: Mapping[str, object]) -> Iterator[None]:
+        """Infotexts have more fields, before the program's version."""
+
+        def add(finished: FinishedImage) -> FinishedImage:
+            last = {name: one for name, one in finished.fields.items() if name == "Version"}
+            told = {name: one for name, one in finished.fields.items() if name not in last}
+            return dataclasses.replace(finished, fields={**told, **fields, **last})
+
+        stop = self.wish.engine.hooks.on(FINISHED, add, owner="script")
+        try:
+            yield
+        finally:
+            stop()
 
     def keep(self, image: Image.Image, request: Generate, infotext: str, grid: str = "") -> Picture:
         """Save a picture of the script's own making as one of `request`'s. `grid`: a sheet, as <grid>-<number>."""

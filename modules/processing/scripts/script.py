@@ -49,6 +49,8 @@ class Argument:
         """The value in this argument's type, or UserError that says what was expected."""
         match self.kind:
             case "note":
+                if self.choices and value:
+                    self._choice(value, engine, tab)  # what A1111 may ask of this place, as far as it is here
                 return ""
             case "text" | "multiline" | "file":
                 return self._of(str, value, "text")
