@@ -137,8 +137,9 @@ def _tiles(
             init_of(request), images=tuple(call.wish.engine.inputs.put(one) for one in part), resize="just"
         )
         asked = change(change(request, "source", init), "shape.batch_size", len(part))
+        asked = change(asked, "seed.seed", request.seed.seed + start // size)
         title = f"Tile {start + 1} of {len(tiles)}"
-        made = call.make(change(asked, "seed.seed", request.seed.seed + start // size), title, show=False, fields=fields)
+        made = call.make(asked, title, show=False, fields=fields)
         for at, one in enumerate(made.pictures):
             done[start + at] = one.open()
             infotext = infotext or one.infotext

@@ -38,7 +38,8 @@ def test_without_overlap_each_tile_is_the_picture_made_alone(engine, base, pictu
     large = picture.resize((192, 128), Image.Resampling.LANCZOS)
     for at, (x, y) in enumerate([(0, 0), (64, 0), (128, 0), (0, 64), (64, 64), (128, 64)]):
         tile = engine.inputs.put(large.crop((x, y, x + 64, y + 64)))
-        alone = change(change(change_init(base, images=(tile,)), "seed.seed", 7 + at // 2 + at % 2), "shape.batch_size", 1)
+        alone = change(change_init(base, images=(tile,)), "seed.seed", 7 + at // 2 + at % 2)
+        alone = change(alone, "shape.batch_size", 1)
         expected = np.asarray(engine.run(alone).pictures[0].open())
         assert np.abs(whole[y : y + 64, x : x + 64].astype(int) - expected).max() <= 1, (x, y)
 
