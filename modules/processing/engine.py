@@ -19,7 +19,7 @@ from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.imaging import grids, saving  # noqa: F401  # what they declare is settable before the first picture
 from modules.imaging.inputs import PictureStore
-from modules.processing import options
+from modules.processing import extras, options  # noqa: F401  # what extras declare is settable too
 from modules.processing.faces import Faces
 from modules.processing.hooks import RESOLVED, Hooks
 from modules.processing.info import Result, result_info
