@@ -43,7 +43,7 @@ class Form(Generic[T]):
 
 def fits(control: Component, value: Any) -> bool:
     """Whether a control would accept the value: a choice that exists, a number in range, a string."""
-    if isinstance(control, (gr.Dropdown, gr.Radio)):
+    if isinstance(control, (gr.Dropdown, gr.Radio, gr.CheckboxGroup)):
         if getattr(control, "allow_custom_value", False):
             return True
         choices = {one[1] if isinstance(one, (tuple, list)) else one for one in control.choices or []}

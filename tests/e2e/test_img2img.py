@@ -178,6 +178,31 @@ def test_a_picture_is_copied_to_another_mode_with_what_was_drawn(page: Any) -> N
     assert kept(page, "sketch_kept") == kept(page, "inpaint_kept")
 
 
+def test_outpainting_adds_to_the_sides_that_are_chosen(page: Any, program: str) -> None:
+    page.click("#img2img_outpaint > button.label-wrap")
+    for side in ("left", "up", "down"):
+        page.uncheck(f"#img2img_outpaint_sides input[name={side}]")
+    page.click("#img2img_outpaint_way input[value=tiles]")
+    made = fetch(program, generate(page, "img2img", "#img2img_outpaint_go"))
+    assert made.size == (SIDE + 64, SIDE)
+    kept_part = np.asarray(made.convert("RGB"))[:, : SIDE - 64]
+    assert (kept_part == np.asarray(source())[:, : SIDE - 64]).all()
+
+
+def test_a_stroke_just_drawn_is_in_the_request(page: Any, program: str) -> None:
+    page.click("[data-panel=img2img_inpaint_tab]")
+    tool(page, "wipe")
+    tool(page, "brush")
+    stroke(page, (200, 60), (220, 60))
+    generate(page, "img2img")  # at once, before the drawing was handed in by itself
+    request = page.evaluate("ask(`api/v1/jobs/${watched.img2img.id}`).then((job) => job.request)")
+    assert request["source"]["kind"] == "masked"
+    reference = request["source"]["mask"]["image"].removeprefix("sha256:")
+    painted = np.asarray(fetch(program, f"easel/inputs/{reference}"))
+    assert painted[60, 210] == 255
+    assert painted[128, 128] == 0
+
+
 def test_hires_leads_from_the_page_to_the_size_it_tells(page: Any, program: str) -> None:
     page.click("#tab_button_txt2img")
     page.fill("#txt2img_prompt textarea", "red apple")

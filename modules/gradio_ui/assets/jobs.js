@@ -123,19 +123,24 @@ function tellStopping(tab, watch) {
     if (watch.job) showProgress(tab, watch.job);
 }
 
-function startWatching(tab) {
+/** A button that hands the form in: a double click counts once, and what was drawn goes first. */
+function startPress(tab, button) {
     const generate = document.getElementById(`${tab}_generate`);
     let settled = false;
-    newClientId(tab);
-    generate.addEventListener("click", (event) => {
+    button.addEventListener("click", (event) => {
         if (event.detail > 1) { event.stopImmediatePropagation(); return; } // the second half of a double click
         generate.classList.add("sent");
-        const unsaved = tab === "img2img" && !settled && easel.modes && modePicture();
-        if (!unsaved || (!unsaved.unsaved && !unsaved.saving)) { settled = false; return; }
-        event.stopImmediatePropagation(); // what was drawn goes first
+        const drawing = tab === "img2img" && !settled && easel.modes && modePicture();
+        if (!drawing || (!drawing.unsaved && !drawing.saving)) { settled = false; return; }
+        event.stopImmediatePropagation();
         event.preventDefault();
-        settleDrawing().then(() => setTimeout(() => { settled = true; generate.click(); }, 60)).catch((error) => { generate.classList.remove("sent"); tell(error); });
+        settleDrawing().then(() => setTimeout(() => { settled = true; button.click(); }, 60)).catch((error) => { generate.classList.remove("sent"); tell(error); });
     }, true);
+}
+
+function startWatching(tab) {
+    newClientId(tab);
+    for (const button of document.querySelectorAll(`#${tab}_generate, #${tab}_outpaint_go`)) startPress(tab, button);
     for (const name of ["interrupt", "skip"]) {
         const button = document.getElementById(`${tab}_${name}`);
         button.disabled = true;

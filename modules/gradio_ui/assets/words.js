@@ -72,8 +72,8 @@ function applyWords(root = document) {
         const [kind, name] = key.split(/\.(.*)/);
         if (["label", "tip", "placeholder", "tab"].includes(kind)) for (const id of namedIds(name)) nameElement(kind, id, key);
     }
-    for (const input of root.querySelectorAll("fieldset input[type=radio]")) {
-        const words = `choice.${input.value}`, shown = input.parentElement.querySelector("span");
+    for (const input of root.querySelectorAll("fieldset input:is([type=radio], [type=checkbox])")) {
+        const words = `choice.${input.type === "radio" ? input.value : input.name}`, shown = input.parentElement.querySelector("span");
         if (shown && words in easel.words.en) setWord(shown, t(words));
     }
     for (const element of root.querySelectorAll("[data-t]")) setWord(element, t(element.dataset.t));

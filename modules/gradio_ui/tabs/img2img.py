@@ -11,11 +11,12 @@ from modules.gradio_ui.canvas import build_picture, feather_filter
 from modules.gradio_ui.components import accordion, advice_slot, checkbox, dropdown, hidden_text, radio, slider, textbox
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.gallery import build_results
-from modules.gradio_ui.generation_events import wire
+from modules.gradio_ui.generation_events import submit_on, wire
 from modules.gradio_ui.generation_request import Values
 from modules.gradio_ui.hires_form import build_method
 from modules.gradio_ui.img2img_batch import PROPERTIES, batch_requests
 from modules.gradio_ui.img2img_request import MODES, img2img_request, mode_of, requests_of
+from modules.gradio_ui.outpaint_form import build_outpaint, outpaint_requests
 from modules.gradio_ui.script_box import build_script_box
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.tabs import Tab, tabs
@@ -55,6 +56,7 @@ def build(services: UiServices) -> None:
             parts.build_sampling(form, services)
             parts.build_seed(form)
             with gr.Column(elem_id=f"{TAB}_accordions", elem_classes=["accordions", "full-only"]):
+                outpaint = build_outpaint(form)
                 build_soft(form)
                 build_method(form, ("auto", "direct", "windows"))  # a picture that is worked on has no first pass
                 parts.build_variation(form)
@@ -69,7 +71,10 @@ def build(services: UiServices) -> None:
             return batch_requests(values, request, store, folders=folders)
         return requests_of(values, request, store), ""
 
-    wire(form, generate, services, make)
+    def extend(values: Values, request: Generate, owner: bool) -> tuple[Iterator[Generate], str]:
+        return outpaint_requests(values, store), ""
+
+    submit_on(outpaint, form, services, extend, wire(form, generate, services, make))
 
 
 def nav(root: str, panels: Mapping[str, str]) -> None:
