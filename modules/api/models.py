@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from modules.processing.requests import Tiling
+
 Method = Literal["auto", "direct", "hires", "windows"]
 
 
@@ -72,7 +74,7 @@ class Generation(Body):
     width: int = 512
     height: int = 512
     restore_faces: bool | None = None
-    tiling: bool | None = None
+    tiling: Tiling | None = None
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
     eta: float | None = None

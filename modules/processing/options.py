@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from modules.core.settings import Setting, define
+from dataclasses import dataclass
+
+from modules.core.settings import Setting, Settings, define
 
 CLIP_SKIP = define(
     Setting(
@@ -75,6 +77,40 @@ ODD_SIZE_METHOD = define(
         hint="The picture is made a little larger and cut back: its source is continued by reflection, by its "
         "edge or by grey, or resized with the aspect kept.",
         infotext="Odd size method",
+    )
+)
+VAE_TILING = define(
+    Setting(
+        "vae_tiling",
+        "auto",
+        "Large pictures through the VAE in tiles",
+        section="VAE",
+        choices=("auto", "always", "never"),
+        hint="Tiles need little memory and give nearly the same picture. Auto uses them above a size; when the memory "
+        "does not suffice, they are tried in any case.",
+    )
+)
+VAE_TILING_ABOVE = define(
+    Setting(
+        "vae_tiling_above",
+        1.6,
+        "Tiles above so many megapixels",
+        section="VAE",
+        minimum=0.1,
+        maximum=1000,
+        step=0.1,
+    )
+)
+VAE_TILE_SIZE = define(
+    Setting(
+        "vae_tile_size",
+        512,
+        "Side of a VAE tile (pixels)",
+        section="VAE",
+        minimum=64,
+        maximum=4096,
+        step=64,
+        hint="Smaller tiles need less memory and more time.",
     )
 )
 BATCH_COND_UNCOND = define(
@@ -173,3 +209,20 @@ PREVIEW_METHOD = define(
 CHECKPOINTS_LIMIT = define(
     Setting("sd_checkpoints_limit", 1, "Checkpoints kept in memory", section="Memory", minimum=1, maximum=10, step=1)
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeTiles:
+    """When pictures go through the VAE in tiles, and the side of a tile in pixels. above: pixels of a picture."""
+
+    when: str = "auto"
+    above: int = 1_600_000
+    size: int = 512
+
+    @staticmethod
+    def from_settings(settings: Settings) -> VaeTiles:
+        above = round(settings[VAE_TILING_ABOVE] * 1e6)
+        return VaeTiles(when=settings[VAE_TILING], above=above, size=settings[VAE_TILE_SIZE])
+
+    def wanted(self, pixels: int) -> bool:
+        return self.when == "always" or (self.when == "auto" and pixels > self.above)

@@ -28,11 +28,16 @@ SOFT = {one.name: f"Soft inpainting {one.name.replace('_', ' ')}" for one in dat
 
 
 def infotext_fields(
-    plan: Plan, picture: PicturePlan, settings: Settings, source_hash: str | None = None
+    plan: Plan,
+    picture: PicturePlan,
+    settings: Settings,
+    source_hash: str | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """The fields of one picture in A1111's order. None values are left out by the writer.
 
     source_hash: MD5 of the picture it was made from, where that is kept under this name.
+    facts: what only the run could tell, such as "VAE tiling".
     """
     shape, noise, model = plan.request.shape, plan.noise, plan.model
     varied = noise.strength > 0
@@ -59,9 +64,10 @@ def infotext_fields(
         "ENSD": plan.noise.ensd or None,
         "Init image hash": source_hash,
         "RNG": noise.source if noise.source != "GPU" else None,
-        "Tiling": True if model.tiling else None,
+        "Tiling": True if model.tiling == "both" else model.tiling,
     }
     fields.update(extra_fields(plan, picture))
+    fields.update(facts or {})
     fields["Version"] = f"Easel {VERSION}" if settings[options.ADD_VERSION] else None
     return fields
 

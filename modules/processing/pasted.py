@@ -30,6 +30,7 @@ from modules.processing.requests import (
     Shape,
     SoftInpainting,
     Source,
+    Tiling,
     Windows,
     read_dataclass,
 )
@@ -37,7 +38,7 @@ from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import AUTOMATIC, schedules, split_combined_name
 from modules.processing.scripts.script import pasted_script
 
-KNOWN = ("Size", "Seed resize from", "VAE hash", "Version")  # told by other fields, or nothing to follow
+KNOWN = ("Size", "Seed resize from", "VAE hash", "VAE tiling", "Version")  # told by other fields, or nothing to follow
 OF_HIRES = ("Hires upscale", "Hires resize", "Hires upscaler", "First pass size")
 OF_MASKS = ("Mask blur", "Mask blur x", "Mask mode", "Masked content", "Inpaint area", "Soft inpainting enabled")
 SOFT_TITLE = "Soft Inpainting"  # A1111's always-on script
@@ -123,7 +124,7 @@ def _model(take: _Taker) -> ModelChoice:
         checkpoint=f"{title} [{short_hash}]" if title and short_hash else title or short_hash or None,
         vae=take.text("VAE") or None,
         clip_skip=take.number("Clip skip", "", 0) or None,
-        tiling=True if take.flag("Tiling", "tiling") else None,
+        tiling=_tiling(take),
         refiner=Refiner(checkpoint=refiner, switch_at=switch_at) if refiner else None,
     )
 
@@ -145,6 +146,13 @@ def _windows(take: _Taker, shape: Shape) -> Shape:
         windows = Windows(size=told["size"], overlap=told["overlap"])
     take.values |= {"easel_method": take.text("Size method"), "easel_windows": dataclasses.asdict(windows)}
     return dataclasses.replace(shape, method="windows", windows=windows)
+
+
+def _tiling(take: _Taker) -> Tiling | None:
+    """A1111 knows True alone: both axes."""
+    if take.fields.get("Tiling") in ("x", "y"):
+        return "x" if take.text("Tiling", "tiling") == "x" else "y"
+    return True if take.flag("Tiling", "tiling") else None
 
 
 def _hires(take: _Taker, shape: Shape) -> tuple[Shape, Hires | None]:

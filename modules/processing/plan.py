@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from modules.processing.models.catalog import ModelFile
 from modules.processing.passes import Size
@@ -85,7 +86,7 @@ class ModelPlan:
     checkpoint: ModelFile
     vae: ModelFile | None
     mode: str
-    tiling: bool
+    tiling: Literal["x", "y", "both"] | None
     refiner: ModelFile | None
     switch_at: float
     by_steps: bool

@@ -17,6 +17,7 @@ from modules.core.errors import UserError
 JsonValue = Union[None, bool, int, float, str, list["JsonValue"], dict[str, "JsonValue"]]  # noqa: UP007
 ResizeMode = Literal["just", "crop", "fill", "latent"]  # in the order of A1111's numbers, as the next
 Fill = Literal["fill", "original", "latent noise", "latent nothing"]
+Tiling = Literal[False, True, "x", "y", "both"]  # which edges meet; True: both
 T = TypeVar("T")
 
 
@@ -111,14 +112,14 @@ class Refiner:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
-    """None takes the setting. `networks`: apply <lora:...> of the prompt. `tiling`: seamless edges."""
+    """None takes the setting. `networks`: apply <lora:...> of the prompt. `tiling`: edges that meet."""
 
     checkpoint: str | None = None
     vae: str | None = None
     clip_skip: int | None = None
     refiner: Refiner | None = None
     networks: bool = True
-    tiling: bool | None = None
+    tiling: Tiling | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,7 @@ def resolve(
             checkpoint=model.checkpoint.title,
             vae=model.vae.name if model.vae else "None",
             clip_skip=text_plan.clip_skip,
-            tiling=model.tiling,
+            tiling=True if model.tiling == "both" else model.tiling or False,
         ),
         overrides={**_changed(settings), **request.overrides},
     )
@@ -421,11 +421,12 @@ def _model(request: Generate, settings: Settings, catalog: ModelCatalog) -> Mode
     wish = request.model
     checkpoint = catalog.find_checkpoint(wish.checkpoint) if wish.checkpoint else catalog.default(settings)
     refiner = catalog.find_checkpoint(wish.refiner.checkpoint) if wish.refiner else None
+    tiling = settings[options.TILING] if wish.tiling is None else wish.tiling
     return ModelPlan(
         checkpoint=checkpoint,
         vae=choose_vae(checkpoint, wish.vae, catalog, settings),
         mode=resolve_mode(settings),
-        tiling=settings[options.TILING] if wish.tiling is None else wish.tiling,
+        tiling="both" if tiling is True else tiling or None,
         refiner=refiner,
         switch_at=wish.refiner.switch_at if wish.refiner else 1.0,
         by_steps=settings[options.REFINER_BY_STEPS],

@@ -30,7 +30,7 @@ from modules.processing.samplers import samplers
 from modules.processing.schedules import SigmaOptions, build_sigmas
 from modules.processing.schedules.table import SigmaTable
 from modules.processing.stages.conditioning import ConditioningCache
-from modules.processing.stages.decode import decode_latents, to_images
+from modules.processing.stages.decode import decode, to_images
 from modules.processing.stages.finish import Finisher
 from modules.processing.stages.guidance import GuidedDenoiser, Told
 from modules.processing.stages.init_images import save_init_images
@@ -62,13 +62,17 @@ class RunContext:
 
 @dataclass(kw_only=True)
 class _Meter:
-    """Turns steps into Progress events with a time estimate from the steps done so far. A batch has `passes` parts."""
+    """Turns steps into Progress events with a time estimate from the steps done so far. A batch has `passes` parts.
+
+    facts: what only the run of the batch could tell, for the papers.
+    """
 
     report: Report
     plan: Plan
     batch: int = 0
     part: int = 0
     steps: int = 0
+    facts: dict[str, object] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -123,6 +127,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
             interrupted = True
             break
         try:
+            meter.facts = {}
             images = _batch(plan, index, context, meter, finisher)
         except _Skipped:
             continue
@@ -136,7 +141,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
         for offset, image in enumerate(images):
             place = index * plan.request.shape.batch_size + offset
             source = sources[offset % len(sources)] if sources else None
-            fields = infotext_fields(plan, batch[offset], context.settings, source)
+            fields = infotext_fields(plan, batch[offset], context.settings, source, meter.facts)
             finished = FinishedImage(image=image, fields=fields, index=place, plan=plan)
             finisher.add(context.hooks.run(FINISHED, finished), batch=index, offset=offset, complete=complete)
         if not complete:
@@ -189,8 +194,10 @@ def _finished(
 ) -> list[Image.Image]:
     """Latents to pictures of the asked size, with what their task does to them."""
     meter.at("decode")
-    with circular_padding(model.vae, active=plan.model.tiling):
-        pixels = decode_latents(model, latents, check=context.settings[options.NAN_CHECK])
+    with circular_padding(model.vae, axes=plan.model.tiling):
+        pixels, tile = decode(model, latents, check=context.settings[options.NAN_CHECK])
+    if tile:
+        meter.facts["VAE tiling"] = tile
     linear_preview.learn(model, latents.cpu(), pixels.cpu())
     shape, how = plan.request.shape, chosen_method(context.settings)
     images = [uncover(image, (shape.width, shape.height), how) for image in to_images(pixels)]
@@ -198,7 +205,9 @@ def _finished(
 
 
 def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
-    return context.load(model.checkpoint, model.vae, model.mode)
+    loaded = context.load(model.checkpoint, model.vae, model.mode)
+    loaded.vae_tiles = options.VaeTiles.from_settings(context.settings)
+    return loaded
 
 
 def _latents(
@@ -257,7 +266,7 @@ def _denoise(
     )
     meter.at("denoise")
     try:
-        with circular_padding(model.unet, active=plan.model.tiling), torch.no_grad():
+        with circular_padding(model.unet, axes=plan.model.tiling), torch.no_grad():
             latents = sampler.function(
                 denoiser, begun.latents, begun.sigmas, noise=noise, on_step=watcher, **sampling.knobs
             )

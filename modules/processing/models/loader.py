@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from modules.processing.models.catalog import ModelFile
 from modules.processing.models.convert import NameMap, Source, clip_map, ignorable, open_clip_map, unet_map, vae_map
 from modules.processing.models.families import Family, TextEncoderRecipe, families
 from modules.processing.models.weights import Weights, fill, read_config
+from modules.processing.options import VaeTiles
 from modules.processing.schedules.table import LAST_ALPHA, cosine_betas, rescale_zero_snr
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LoadedModel:
     mode: MemoryMode
     device: torch.device
     vae_file: ModelFile | None = None
+    vae_tiles: VaeTiles = field(default_factory=VaeTiles)  # set by each run
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:

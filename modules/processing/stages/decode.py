@@ -1,10 +1,12 @@
-"""Latents <-> pixels through the VAE, with a check for not-a-number and one repeat in fp32."""
+"""Latents <-> pixels through the VAE: whole or in tiles, with a check for not-a-number and one repeat in fp32."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +14,20 @@ from PIL import Image
 
 from modules.core.errors import StageError
 
+from .tiled_vae import tiled_decode, tiled_encode
+
 if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
+
+NO_MEMORY = ("out of memory", "not enough memory", "defaultcpuallocator", "can't allocate memory")
+log = logging.getLogger(__name__)
+
+
+class Decoded(NamedTuple):
+    """RGB float32 [B, 3, H, W] in [0, 1]. tile: the side of the tiles in pixels that were used, 0 for none."""
+
+    pixels: torch.Tensor
+    tile: int
 
 
 @contextmanager
@@ -29,43 +43,97 @@ def upcast(module: torch.nn.Module) -> Iterator[None]:
         module.load_state_dict(state)
 
 
-@torch.no_grad()
 def decode_latents(model: LoadedModel, latents: torch.Tensor, *, check: bool = True) -> torch.Tensor:
-    """latents [B, C, h, w] -> RGB float32 [B, 3, H, W] in [0, 1], picture by picture, so that a batch equals its parts.
+    """The pixels of `decode`."""
+    return decode(model, latents, check=check).pixels
 
+
+@torch.no_grad()
+def decode(model: LoadedModel, latents: torch.Tensor, *, check: bool = True) -> Decoded:
+    """latents [B, C, h, w] -> pixels, picture by picture, so that a batch equals its parts.
+
+    In tiles where `model.vae_tiles` says so, and where the memory does not suffice for the whole picture.
     Raises StageError when the result is not a number even in fp32.
     """
-    rows = []
+    rows, used = [], 0
     for row in latents.split(1):
-        pixels = _decode(model, row)
+        pixels, tile = _decode(model, row)
         if check and not bool(torch.isfinite(pixels).all()):
             if not bool(torch.isfinite(row).all()):
                 raise StageError("The latents are not numbers.", stage="denoise", hint="Use fp32 for the network.")
             with upcast(model.vae):
-                pixels = _decode(model, row)
+                pixels, tile = _decode(model, row)
             if not bool(torch.isfinite(pixels).all()):
                 raise StageError(
                     "The VAE gave not-a-number pixels, in fp32 too.", stage="decode", hint="Choose another VAE."
                 )
-        rows.append(((pixels.float() + 1) / 2).clamp(0, 1))
-    return torch.cat(rows)
+        used = max(used, tile)
+        rows.append(pixels.float().add_(1).div_(2).clamp_(0, 1))
+    return Decoded(rows[0] if len(rows) == 1 else torch.cat(rows), used)
 
 
-def _decode(model: LoadedModel, latents: torch.Tensor) -> torch.Tensor:
+def _decode(model: LoadedModel, latents: torch.Tensor) -> Decoded:
+    """Pixels in [-1, 1], in the VAE's own precision."""
     weight = next(model.vae.parameters())
     config = model.vae.config
     scaled = latents.float() / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
-    return model.vae.decode(scaled.to(weight.device, weight.dtype), return_dict=False)[0]
+    scaled = scaled.to(weight.device, weight.dtype)
+    pixels = latents.shape[2] * latents.shape[3] * model.vae_factor**2
+    return Decoded(
+        *_whole_or_tiled(
+            model,
+            pixels,
+            lambda: model.vae.decode(scaled, return_dict=False)[0],
+            lambda tile: tiled_decode(model.vae, scaled, tile),
+        )
+    )
 
 
 @torch.no_grad()
 def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
-    """RGB [B, 3, H, W] in [-1, 1] -> the mean latents [B, C, h, w], float32."""
+    """RGB [B, 3, H, W] in [-1, 1] -> the mean latents [B, C, h, w], float32.
+
+    Picture by picture, and in tiles, as in `decode`.
+    """
     weight = next(model.vae.parameters())
     config = model.vae.config
-    posterior = model.vae.encode(pixels.to(weight.device, weight.dtype), return_dict=False)[0]
-    mean = posterior.mode().float()
-    return (mean - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
+    rows = []
+    for row in pixels.split(1):
+        moved = row.to(weight.device, weight.dtype)
+        mean, _ = _whole_or_tiled(
+            model,
+            row.shape[2] * row.shape[3],
+            lambda moved=moved: model.vae.encode(moved, return_dict=False)[0].mode(),
+            lambda tile, moved=moved: tiled_encode(model.vae, moved, tile).chunk(2, dim=1)[0],
+        )
+        rows.append(mean.float())
+    return (torch.cat(rows) - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
+
+
+def _whole_or_tiled(
+    model: LoadedModel,
+    pixels: int,
+    whole: Callable[[], torch.Tensor],
+    tiled: Callable[[int], torch.Tensor],
+) -> tuple[torch.Tensor, int]:
+    """What the VAE made of a picture of so many pixels, and the side of the tiles, 0 for none."""
+    tiles = model.vae_tiles
+    if not tiles.wanted(pixels):
+        try:
+            return whole(), 0
+        except (RuntimeError, MemoryError) as error:
+            if not _no_memory(error):
+                raise
+            log.warning("The memory does not suffice for the VAE; trying tiles of %d pixels.", tiles.size)
+        gc.collect()  # after the handler: until then the error's traceback keeps the failed try's tensors
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return tiled(tiles.size), tiles.size
+
+
+def _no_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(one in text for one in NO_MEMORY)
 
 
 def to_pixels(image: Image.Image) -> torch.Tensor:
