@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -51,6 +51,15 @@ def radio(elem_id: str, values: Sequence[str], value: str, **more: Any) -> gr.Ra
 def accordion(elem_id: str) -> gr.Accordion:
     """Closed, with its children in the page all the same (`open=0` is what Gradio 6 takes for that)."""
     return gr.Accordion(label(elem_id), open=0, elem_id=elem_id, elem_classes=["input-accordion"])  # type: ignore[arg-type]
+
+
+def nav(root: str, panels: Mapping[str, str]) -> None:
+    """Buttons that show one of several panels; assets/img2img.js writes the chosen one into the form."""
+    buttons = "".join(
+        f'<button type="button" data-panel="{panel}" data-value="{value}" data-t="panel.{panel}"></button>'
+        for value, panel in panels.items()
+    )
+    gr.HTML(f'<div class="tab-nav" data-nav="{root}">{buttons}</div>')
 
 
 def hidden_text(elem_id: str) -> gr.Textbox:

@@ -89,6 +89,7 @@ def job_json(
         "prompt": str(prompt.get("positive", "")) if isinstance(prompt, Mapping) else "",
         "shape": request.get("shape"),
         "training": training_json(job),
+        "extras": extras_name(job),
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
@@ -115,11 +116,28 @@ def training_json(job: Any) -> dict[str, Any] | None:
     }
 
 
+def extras_name(job: Any) -> str | None:
+    """What is worked on: a folder, or pictures by their files' names; nothing for other kinds of job."""
+    if job.kind != "extras":
+        return None
+    source = job.request["source"]
+    if source["kind"] == "folder":
+        return Path(source["folder"]).name
+    names = [Path(one["name"]).name for one in source["pictures"]]
+    return ", ".join([one for one in names if one][:3]) or str(len(names))
+
+
 def result_json(job: Any) -> dict[str, Any]:
     result = job.result if isinstance(job.result, Mapping) else {}
     info = result.get("info")
     warnings = info.get("warnings", []) if isinstance(info, Mapping) else []
-    return {"seconds": result.get("seconds"), "peak_bytes": result.get("peak_bytes"), "warnings": warnings}
+    done = info.get("extras") if isinstance(info, Mapping) else None
+    return {
+        "seconds": result.get("seconds"),
+        "peak_bytes": result.get("peak_bytes"),
+        "warnings": warnings,
+        "extras": done,
+    }
 
 
 def error_json(error: Any) -> dict[str, str] | None:

@@ -39,16 +39,22 @@ def build_toprow(form: Form, services: UiServices) -> gr.Button:
             for control in ("prompt", "negative"):
                 advice_slot(tab, control)
         with gr.Column(elem_id=f"{tab}_actions_column", elem_classes=["actions"], scale=1, min_width=220):
-            with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["generate-box"]):
-                generate = gr.Button(label(f"{tab}_generate"), elem_id=f"{tab}_generate", variant="primary")
-            with gr.Row(elem_classes=["stop-box"]):
-                gr.Button(label(f"{tab}_interrupt"), elem_id=f"{tab}_interrupt", min_width=80)
-                gr.Button(label(f"{tab}_skip"), elem_id=f"{tab}_skip", min_width=80)
+            generate = build_actions(tab)
             with gr.Row(elem_id=f"{tab}_tools", elem_classes=["tools", "full-only"]):
                 tool_button("paste", "paste")
                 tool_button(f"{tab}_clear_prompt", "clear")
                 tool_button(f"{tab}_style_apply", "apply")
                 gr.HTML('<button type="button" class="tool-like" data-action="keys" data-icon="keys"></button>')
+    return generate
+
+
+def build_actions(tab: str) -> gr.Button:
+    """Generate, Interrupt and Skip; returns the first."""
+    with gr.Row(elem_id=f"{tab}_generate_box", elem_classes=["generate-box"]):
+        generate = gr.Button(label(f"{tab}_generate"), elem_id=f"{tab}_generate", variant="primary")
+    with gr.Row(elem_classes=["stop-box"]):
+        gr.Button(label(f"{tab}_interrupt"), elem_id=f"{tab}_interrupt", min_width=80)
+        gr.Button(label(f"{tab}_skip"), elem_id=f"{tab}_skip", min_width=80)
     return generate
 
 

@@ -69,41 +69,11 @@ function showScaled() {
 /** Before img2img is handed in, what was drawn must be. */
 async function settleDrawing() { await modePicture()?.settle(); }
 
-function startBatch() {
-    const drop = document.getElementById("img2img_batch_upload"), input = drop.querySelector("input"), list = document.getElementById("img2img_batch_list"), stored = box("img2img_batch_upload_kept");
-    const kept = () => { try { return JSON.parse(stored.value || "[]"); } catch { return []; } };
-    let seen = null;
-    const show = () => {
-        const names = kept().map((one) => one.name);
-        list.replaceChildren();
-        if (!names.length) return;
-        list.append(`${t("batch.count", {n: names.length})} ${names.slice(0, 8).join(", ")}${names.length > 8 ? " ..." : ""} `,
-            make("button", {type: "button", class: "link", text: t("batch.clear"), on: {click: () => setValue(stored, "")}}));
-    };
-    async function take(files) {
-        const found = kept(), wrong = [];
-        for (const file of files) {
-            try { const {reference, name} = await keepPicture({file}); found.push({reference, name}); } catch { wrong.push(file.name); }
-            list.textContent = t("batch.reading", {n: found.length});
-        }
-        setValue(stored, JSON.stringify(found));
-        seen = null;
-        if (wrong.length) toast(t("batch.unread", {names: wrong.join(", ")}));
-    }
-    input.onchange = () => { take(Array.from(input.files)); input.value = ""; };
-    drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("dropping"); });
-    drop.addEventListener("dragleave", () => drop.classList.remove("dropping"));
-    drop.addEventListener("drop", (event) => { event.preventDefault(); drop.classList.remove("dropping"); take(Array.from(event.dataTransfer.files)); });
-    drop.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); input.click(); } });
-    setInterval(() => { if (stored.value !== seen) { seen = stored.value; show(); } }, 400);
-    document.addEventListener("easel-language", show);
-}
-
 onUiLoaded(() => {
     easel.modes = startPanels("mode_img2img", "img2img_mode", "img2img", (mode) => setTimeout(() => showMode(mode), 0));
     startPanels("img2img_tabs_resize", "img2img_resize_by_kept", "to");
     startPanels("img2img_batch_source", "img2img_batch_source_kept", "upload");
-    startBatch();
+    startPile("img2img_batch_upload", "img2img_batch_list", "img2img_batch_upload_kept");
     for (const one of document.querySelectorAll("[data-copy]")) one.onclick = () => copyPicture(one.dataset.copy);
     document.getElementById("img2img_detect_image_size_btn").onclick = detectSize;
     document.addEventListener("easel-picture", () => { showCopies(); showScaled(); });

@@ -76,7 +76,7 @@ function showProgress(tab, job) {
     document.getElementById(`${tab}_actions_column`).classList.toggle("busy", running || waits);
     for (const name of ["interrupt", "skip"]) document.getElementById(`${tab}_${name}`).disabled = !running && !waits;
     const left = progress?.eta_s ? ` \u00b7 ${t("job.left", {time: formatTime(progress.eta_s)})}` : "";
-    if (easel.titleProgress && (running || tab === easel.form)) setTitle(running ? `${Math.round(part * 100)}%${left}` : waits ? t("job.state.queued") : "");
+    if (easel.titleProgress && (running || tab === easel.maker)) setTitle(running ? `${Math.round(part * 100)}%${left}` : waits ? t("job.state.queued") : "");
 }
 
 /** Follow one job until it is over. A newer press waits in the queue until the older one is done. */

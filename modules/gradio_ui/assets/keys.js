@@ -59,10 +59,10 @@ function recordKey(input) {
 }
 
 onUiLoaded(() => {
-    const click = (name) => () => { const button = document.getElementById(`${easel.form}_${name}`); if (!button || button.disabled) return false; button.click(); };
+    const click = (name) => () => { const button = document.getElementById(`${easel.maker}_${name}`); if (!button || button.disabled) return false; button.click(); };
     const inPrompt = (change) => (event) => event.target.closest?.(".prompt") && event.target.tagName === "TEXTAREA" ? change(event.target) : false;
     const inGallery = (act) => () => {
-        const gallery = easel.galleries[easel.form];
+        const gallery = easel.galleries[easel.maker];
         if (!gallery.picture || !uiElementIsVisible(gallery.panel)) return false;
         const at = document.activeElement;
         if (at && at !== document.body && !gallery.panel.contains(at)) return false;

@@ -15,7 +15,7 @@ onUiLoaded(() => {
         if (job.state === "queued") return [button("up", "queue.up", act("up")), button("down", "queue.down", act("down")), button("clear", "queue.cancel", act("cancel"))];
         if (job.state === "running") return [button("stop", "queue.stop", act("interrupt"))];
         const copy = job.error ? [button("paste", "stage.copy", async () => toast(t(await copyText(errorDetails(job.error)) ? "stage.copied" : "stage.not_copied")))] : [];
-        const show = easel.forms.includes(job.tag) && job.pictures.length
+        const show = easel.galleries[job.tag] && job.pictures.length
             ? [button("show", "queue.show", async () => { watchJob(job.tag, job.id); selectTab(job.tag); })] : [];
         if (job.training) return job.state === "done" ? [] : [...copy, button("refresh", "queue.resume", act("retry"))];
         return [...show, ...copy, button("refresh", "queue.retry", act("retry"))];
@@ -49,7 +49,7 @@ onUiLoaded(() => {
 
     function row(job) {
         const progress = job.progress, running = job.state === "running";
-        const title = job.training ? t("queue.training", {name: job.training.name}) : job.prompt || t("queue.untitled");
+        const title = job.training ? t("queue.training", {name: job.training.name}) : job.extras ? t("queue.extras", {what: job.extras}) : job.prompt || t("queue.untitled");
         const thumbs = (job.training ? [] : job.pictures).slice(0, 4).map((one, index) => make("img", {src: pictureUrl(job, index), alt: "", loading: "lazy"}));
         const facts = [job.state === "queued" && job.place ? `${t("job.state.queued")} ${job.place}` : t(`job.state.${job.state}`)];
         if (job.training) facts.push(...trainingFacts(job));

@@ -14,6 +14,8 @@ var uiLoaded = false;
 /** The tabs that make pictures, and the one that was looked at last. */
 easel.forms = ["txt2img", "img2img"];
 easel.form = "txt2img";
+/** The tab with a Generate button that was looked at last. */
+easel.maker = "txt2img";
 
 /** Ids that a name of the text table stands for: `*_steps` is the control of every tab that makes pictures. */
 function namedIds(name) { return name.startsWith("*") ? easel.forms.map((tab) => tab + name.slice(1)) : [name]; }

@@ -1,4 +1,4 @@
-// Carrying a picture and its paper to the tab that works on it.
+// Handing pictures in, and carrying a picture and its paper to the tab that works on it.
 "use strict";
 
 /** Targets that are one mode of a tab. */
@@ -31,4 +31,35 @@ async function easelSend(target, {url, file, reference, fields} = {}) {
         if (fields && easel.forms.includes(tab) && ("Steps" in fields || "Seed" in fields)) fillForm({fields, whole: true}, tab);
         selectTab(tab);
     } catch (error) { tell(error); }
+}
+
+/** Several pictures that are handed in: a place to drop them, a line that lists them, and the form's hidden text. */
+function startPile(drop, list, kept) {
+    const place = document.getElementById(drop), input = place.querySelector("input"), line = document.getElementById(list), stored = box(kept);
+    const pictures = () => { try { return JSON.parse(stored.value || "[]"); } catch { return []; } };
+    let seen = null;
+    function show() {
+        const names = pictures().map((one) => one.name);
+        line.replaceChildren();
+        if (!names.length) return;
+        line.append(`${t("batch.count", {n: names.length})} ${names.slice(0, 8).join(", ")}${names.length > 8 ? " ..." : ""} `,
+            make("button", {type: "button", class: "link", text: t("batch.clear"), on: {click: () => setValue(stored, "")}}));
+    }
+    async function take(files) {
+        const found = pictures(), wrong = [];
+        for (const file of files) {
+            try { const {reference, name} = await keepPicture({file}); found.push({reference, name}); } catch { wrong.push(file.name); }
+            line.textContent = t("batch.reading", {n: found.length});
+        }
+        setValue(stored, JSON.stringify(found));
+        seen = null;
+        if (wrong.length) toast(t("batch.unread", {names: wrong.join(", ")}));
+    }
+    input.onchange = () => { take(Array.from(input.files)); input.value = ""; };
+    place.addEventListener("dragover", (event) => { event.preventDefault(); place.classList.add("dropping"); });
+    place.addEventListener("dragleave", () => place.classList.remove("dropping"));
+    place.addEventListener("drop", (event) => { event.preventDefault(); place.classList.remove("dropping"); take(Array.from(event.dataTransfer.files)); });
+    place.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); input.click(); } });
+    setInterval(() => { if (stored.value !== seen) { seen = stored.value; show(); } }, 400);
+    document.addEventListener("easel-language", show);
 }

@@ -59,6 +59,7 @@ function selectTab(id) {
     for (const one of document.querySelectorAll("#tabs > .tabitem")) one.style.display = one.id === `tab_${id}` ? "block" : "none";
     try { localStorage.setItem("easel.tab", id); } catch { /* private window */ }
     if (easel.forms.includes(id)) easel.form = id;
+    if (document.getElementById(`${id}_generate`)) easel.maker = id;
     document.dispatchEvent(new CustomEvent("easel-tab", {detail: id}));
 }
 function switch_to_txt2img() { selectTab("txt2img"); return Array.from(arguments); }

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import gradio as gr
 
 from modules.gradio_ui import generation_form as parts
 from modules.gradio_ui.canvas import build_picture, feather_filter
-from modules.gradio_ui.components import accordion, advice_slot, checkbox, dropdown, hidden_text, radio, slider, textbox
+from modules.gradio_ui.components import (
+    accordion,
+    advice_slot,
+    checkbox,
+    dropdown,
+    hidden_text,
+    nav,
+    radio,
+    slider,
+    textbox,
+)
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.gallery import build_results
 from modules.gradio_ui.generation_events import submit_on, wire
@@ -75,15 +85,6 @@ def build(services: UiServices) -> None:
         return outpaint_requests(values, store), ""
 
     submit_on(outpaint, form, services, extend, wire(form, generate, services, make))
-
-
-def nav(root: str, panels: Mapping[str, str]) -> None:
-    """Buttons that show one of several panels; assets/img2img.js writes the chosen one into the form."""
-    buttons = "".join(
-        f'<button type="button" data-panel="{panel}" data-value="{value}" data-t="panel.{panel}"></button>'
-        for value, panel in panels.items()
-    )
-    gr.HTML(f'<div class="tab-nav" data-nav="{root}">{buttons}</div>')
 
 
 def build_modes(form: Form, services: UiServices) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from PIL import Image
 
 from modules.core.registry import Registry
 from modules.core.settings import Setting, Settings, define
 from modules.processing.extras.request import ExtrasRequest
+from modules.processing.faces import Faces
 from modules.processing.upscalers import Check, Upscalers
 
 ORDER = define(
@@ -39,20 +39,12 @@ class Piece:
     caption: str = ""
 
 
-class Restorer(Protocol):
-    def restore(self, image: Image.Image, visibility: float, weight: float) -> Image.Image: ...
-
-
-class Restorers(Protocol):
-    def find(self, name: str) -> Restorer: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Models:
     """What is there to work with."""
 
     upscalers: Upscalers
-    faces: Restorers
+    faces: Faces
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,13 @@ from modules.imaging.metadata import open_image, read_metadata
 from modules.processing.extras.operation import (
     Models,
     Piece,
-    Restorers,
     Tools,
     check_operations,
     wanted_operations,
 )
 from modules.processing.extras.request import ExtrasRequest, Folder, check_ranges, place
 from modules.processing.extras.save import Saver
+from modules.processing.faces import Faces
 from modules.processing.progress import Control, Interrupted, Picture, Progress, Report, no_report
 from modules.processing.upscalers import Upscalers
 
@@ -53,7 +53,7 @@ class Studio(Protocol):
     settings: Settings
     inputs: PictureStore
     upscalers: Upscalers
-    faces: Restorers
+    faces: Faces
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from modules.core.errors import NotFoundError, UserError
+from modules.core.errors import UserError
 from modules.processing.extras import Extras, ExtrasRequest
 from modules.processing.extras.operation import ORDER, operations, wanted_operations
 from modules.processing.extras.operations.auto_sized_crop import best_size
@@ -25,6 +25,7 @@ from modules.processing.extras.request import (
     Target,
     Upscale,
 )
+from modules.processing.faces import Faces as Restorers
 
 LANCZOS = Upscale(first="Lanczos")
 
@@ -101,14 +102,12 @@ def test_faces_are_blended_in_and_told(studio: SimpleNamespace, asked) -> None:
     assert made.done == ({"CodeFormer visibility": "0.5", "CodeFormer weight": "0.25"},)
 
 
-def test_faces_without_their_weights_are_refused_before_queueing(studio: SimpleNamespace, asked) -> None:
-    class Nothing:
-        def find(self, name: str) -> None:
-            raise NotFoundError(f"{name} is not here.", field="gfpgan")
-
-    studio.faces = Nothing()
-    with pytest.raises(NotFoundError, match="GFPGAN"):
-        Extras(studio).check(asked(Image.new("RGB", (8, 8)), faces=Faces(gfpgan=0.1)))
+@pytest.mark.parametrize(("name", "field"), [("GFPGAN", "gfpgan"), ("CodeFormer", "codeformer")])
+def test_faces_without_their_weights_are_refused_before_queueing(studio, asked, name: str, field: str) -> None:
+    studio.faces = Restorers(studio.paths)
+    with pytest.raises(UserError, match=name) as told:
+        Extras(studio).check(asked(Image.new("RGB", (8, 8)), faces=Faces(**{field: 0.1})))
+    assert told.value.field == f"faces.{field}"
 
 
 @pytest.mark.parametrize(("length", "part", "overlap"), [(2048, 512, 0.2), (1500, 512, 0.5), (513, 512, 0.0)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from modules.core.errors import NotFoundError
+from modules.core.errors import UserError
 from modules.processing.extras.operation import Models, Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
 
@@ -21,8 +21,8 @@ def codeformer(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[P
 def check(request: ExtrasRequest, models: Models) -> None:
     try:
         models.faces.find("CodeFormer")
-    except NotFoundError as error:
-        raise NotFoundError(error.message, hint=error.hint, field="faces.codeformer") from error
+    except UserError as error:
+        raise UserError(error.message, hint=error.hint, field="faces.codeformer") from error
 
 
 operations.add(

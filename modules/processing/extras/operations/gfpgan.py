@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from modules.core.errors import NotFoundError
+from modules.core.errors import UserError
 from modules.processing.extras.operation import Models, Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
 
@@ -20,8 +20,8 @@ def gfpgan(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece
 def check(request: ExtrasRequest, models: Models) -> None:
     try:
         models.faces.find("GFPGAN")
-    except NotFoundError as error:
-        raise NotFoundError(error.message, hint=error.hint, field="faces.gfpgan") from error
+    except UserError as error:
+        raise UserError(error.message, hint=error.hint, field="faces.gfpgan") from error
 
 
 operations.add(
