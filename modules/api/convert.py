@@ -125,13 +125,7 @@ def in_their_words() -> Iterator[None]:
 
 def reply_of(body: Asked, job: Any, warnings: list[str]) -> dict[str, Any]:
     """{images, parameters, info, warnings} of a finished job; EaselError when it failed."""
-    state = str(getattr(job.state, "value", job.state))
-    if state == "failed":
-        field = job.error.get("field") if isinstance(job.error, Mapping) else ""
-        raise UserError(_error_text(job.error), field=field) if field else EaselError(_error_text(job.error))
-    result = job.result if isinstance(job.result, Mapping) else {}
-    if state == "cancelled" and not result:
-        raise UserError("The job was cancelled before it began.")
+    result = result_of(job)
     pictures = result.get("pictures", []) if body.send_images else []
     info = dict(result.get("info") or {})
     parameters = body.model_dump()
@@ -143,6 +137,18 @@ def reply_of(body: Asked, job: Any, warnings: list[str]) -> dict[str, Any]:
         "info": json.dumps(info),
         "warnings": [*warnings, *info.get("warnings", [])],
     }
+
+
+def result_of(job: Any) -> Mapping[str, Any]:
+    """What a finished job came to; EaselError when it failed, or was cancelled before it began."""
+    state = str(getattr(job.state, "value", job.state))
+    if state == "failed":
+        field = job.error.get("field") if isinstance(job.error, Mapping) else ""
+        raise UserError(_error_text(job.error), field=field) if field else EaselError(_error_text(job.error))
+    result = job.result if isinstance(job.result, Mapping) else {}
+    if state == "cancelled" and not result:
+        raise UserError("The job was cancelled before it began.")
+    return result
 
 
 def encode_file(path: Path) -> str:

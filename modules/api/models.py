@@ -46,8 +46,8 @@ class Body(BaseModel):
         return check_carried(value)
 
 
-class Generation(Body):
-    """What txt2img and img2img share. None takes the setting of the same meaning; null for any field is its default."""
+class Lenient(Body):
+    """Unknown fields are let in; null for any field is its default."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -55,6 +55,10 @@ class Generation(Body):
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
         return {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value
+
+
+class Generation(Lenient):
+    """What txt2img and img2img share. None takes the setting of the same meaning."""
 
     prompt: str = ""
     negative_prompt: str = ""
@@ -160,6 +164,43 @@ class Img2Img(Generation):
 
 
 Asked = Txt2Img | Img2Img
+
+
+class ExtrasOptions(Lenient):
+    """What both extras routes share. resize_mode 0: times upscaling_resize; 1: to upscaling_resize_w x _h."""
+
+    resize_mode: Literal[0, 1] = 0
+    show_extras_results: bool = Field(default=True, description="Give the pictures back.")
+    gfpgan_visibility: float = Field(default=0, ge=0, le=1)
+    codeformer_visibility: float = Field(default=0, ge=0, le=1)
+    codeformer_weight: float = Field(default=0, ge=0, le=1)
+    upscaling_resize: float = Field(default=2, gt=0)
+    upscaling_resize_w: int = Field(default=512, ge=1)
+    upscaling_resize_h: int = Field(default=512, ge=1)
+    upscaling_crop: bool = True
+    upscaler_1: str = "None"
+    upscaler_2: str = "None"
+    extras_upscaler_2_visibility: float = Field(default=0, ge=0, le=1)
+    upscale_first: bool = Field(default=False, description="Before faces, whatever the setting of the order says.")
+
+
+class ExtrasSingle(ExtrasOptions):
+    """POST /sdapi/v1/extra-single-image."""
+
+    image: str = ""
+
+
+class FileData(Body):
+    """`data`: a picture in base64. `name`: its file's."""
+
+    data: str
+    name: str = Field(default="", max_length=1000)
+
+
+class ExtrasBatch(ExtrasOptions):
+    """POST /sdapi/v1/extra-batch-images."""
+
+    imageList: list[FileData]
 
 
 class PngInfo(Body):

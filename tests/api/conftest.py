@@ -19,6 +19,7 @@ from modules.api.serve import Server, bind, server_for
 from modules.core.options import parse_options
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.jobs.extras import make_extras_handler
 from modules.jobs.generate import make_generate_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
@@ -55,7 +56,8 @@ def serve(folder: Path, models: Path, limit: int) -> Iterator[Served]:
     settings = Settings(paths.config, values={"sd_model_checkpoint": "tiny", "memory_mode": "fp32"})
     engine = Engine(paths, settings)
     engine.catalog.refresh()
-    queue = JobQueue(JobStore(paths.database), {"generate": make_generate_handler(engine)}, limit=limit)
+    handlers = {"generate": make_generate_handler(engine), "extras": make_extras_handler(engine)}
+    queue = JobQueue(JobStore(paths.database), handlers, limit=limit)
     with bind(options) as sock:
         port = sock.getsockname()[1]
         app = webui.application(engine, queue, options)
