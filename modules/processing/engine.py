@@ -38,8 +38,10 @@ from modules.prompting.clip_tokenizer import ClipTokenizer
 from modules.prompting.styles import StyleBook
 
 if TYPE_CHECKING:
+    from modules.processing.invert import Inversion
     from modules.processing.models.loader import LoadedModel
     from modules.processing.models.store import ModelStore
+    from modules.processing.runner import RunContext
     from modules.processing.stages.conditioning import ConditioningCache
 
 log = logging.getLogger(__name__)
@@ -108,20 +110,7 @@ class Engine:
             if settings[options.LOG_PROMPTS]:
                 log.info("Prompt: %s\nNegative prompt: %s", plan.request.prompt.positive, plan.request.prompt.negative)
             with PeakMemory() as peak:
-                made = runner.run(
-                    plan,
-                    runner.RunContext(
-                        load=self._load,
-                        cache=self._conditionings(),
-                        inputs=self.inputs,
-                        upscalers=self.upscalers,
-                        hooks=self.hooks,
-                        settings=settings,
-                        paths=self.paths,
-                        control=control or Control(),
-                        report=report,
-                    ),
-                )
+                made = runner.run(plan, self._context(settings, control or Control(), report))
             return Result(
                 pictures=tuple(made.pictures),
                 info=result_info(plan, made.pictures),
@@ -129,6 +118,15 @@ class Engine:
                 peak_bytes=peak.bytes,
                 interrupted=made.interrupted,
             )
+
+    def invert(self, request: Generate, *, adjust: bool, control: Control) -> Inversion:
+        """The noise that a request's source would come from; see modules.processing.invert. May raise Interrupted."""
+        plan = self.resolve(request)
+        with self._lock:
+            from modules.processing.invert import invert
+
+            settings = self.settings.with_overrides(plan.request.overrides)
+            return invert(plan, self._context(settings, control, no_report), adjust=adjust)
 
     def preload(self) -> None:
         """Load the chosen checkpoint now, so that the first picture need not wait. Never raises; see status()."""
@@ -191,6 +189,21 @@ class Engine:
             self._cache = ConditioningCache(limit)
         self._cache.limit_bytes = limit
         return self._cache
+
+    def _context(self, settings: Settings, control: Control, report: Report) -> RunContext:
+        from modules.processing.runner import RunContext
+
+        return RunContext(
+            load=self._load,
+            cache=self._conditionings(),
+            inputs=self.inputs,
+            upscalers=self.upscalers,
+            hooks=self.hooks,
+            settings=settings,
+            paths=self.paths,
+            control=control,
+            report=report,
+        )
 
     def _load(self, checkpoint: ModelFile, vae: ModelFile | None, mode: str) -> LoadedModel:
         from modules.processing.models.store import ModelStore
