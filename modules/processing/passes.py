@@ -110,4 +110,11 @@ def windows_for(wish: Windows, native: Size, step: int) -> Windows:
         )
     if not 1 <= wish.batch <= 64:
         raise UserError(f"{wish.batch} windows at once, but 1 to 64 are possible.", field="windows.batch")
+    for index, one in enumerate(wish.regions):
+        if not (0 <= one.left < one.right <= 1 and 0 <= one.top < one.bottom <= 1 and one.weight >= 0):
+            raise UserError(
+                f"Region {index + 1} reaches from ({one.left}, {one.top}) to ({one.right}, {one.bottom}) and has the "
+                f"weight {one.weight}, but shares of the picture from 0 to 1 and a weight from 0 on were expected.",
+                field=f"windows.regions[{index}]",
+            )
     return dataclasses.replace(wish, size=size, overlap=overlap)

@@ -25,10 +25,23 @@ Timeline = list[tuple[int, Conditioning]]  # (last step, counted from 0, what th
 
 @dataclass(frozen=True, kw_only=True)
 class PictureConditions:
-    """One picture's AND parts, each with its weight and its timeline, and its negative timeline."""
+    """One picture's AND parts, each with its weight and its timeline, and its negative timeline.
+
+    regions: parts that lead in one area, with their shares there, [h, w]; the others have the rest.
+    """
 
     parts: tuple[tuple[float, Timeline], ...]
     negative: Timeline
+    regions: tuple[tuple[torch.Tensor, Timeline], ...] = ()
+
+    def weigh(self, outputs: Sequence[torch.Tensor]) -> list[tuple[float | torch.Tensor, torch.Tensor]]:
+        """The network's outputs, of the parts and then of the regions, with their weights."""
+        weights: list[float | torch.Tensor] = [weight for weight, _ in self.parts]
+        if self.regions:
+            total, shares = sum(weights), [share.to(outputs[0]) for share, _ in self.regions]
+            rest = 1 - torch.stack(shares).sum(dim=0)
+            weights = [*(weight * rest for weight in weights), *(total * share for share in shares)]
+        return list(zip(weights, outputs, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +113,11 @@ class GuidedDenoiser:
         conds, uncond, blind = self._evaluate(x, sigma, use_negative)
         denoised, cond = [], []
         for index, picture in enumerate(self.told.pictures):
-            parts = [(weight, conds[index][part]) for part, (weight, _) in enumerate(picture.parts)]
+            parts = picture.weigh(conds[index])
             base = uncond[index] if uncond is not None else None
             cond.append(sum(weight * one for weight, one in parts))
             if base is None:
-                total = sum(weight for weight, _ in parts)
+                total = sum(weight for weight, _ in picture.parts)
                 denoised.append(cond[-1] / total if total else parts[0][1])
             else:
                 moved = sum(weight * (one - base) for weight, one in parts)
@@ -148,13 +161,13 @@ class GuidedDenoiser:
     def _evaluate(
         self, x: torch.Tensor, sigma: torch.Tensor, use_negative: bool
     ) -> tuple[list[list[torch.Tensor]], torch.Tensor | None, torch.Tensor | None]:
-        """Per picture the x0 of each part; the negative's x0 [B, C, h, w] or None; the same of an edit model that does
-        not see its picture, or None."""
+        """Per picture the x0 of each part and region; the negative's x0 [B, C, h, w] or None; the same of an edit
+        model that does not see its picture, or None."""
         owners: list[int] = []
         rows: list[Conditioning] = []
         negative: list[bool] = []
         for index, picture in enumerate(self.told.pictures):
-            for _, timeline in picture.parts:
+            for _, timeline in (*picture.parts, *picture.regions):
                 owners.append(index)
                 rows.append(at_step(timeline, self.step))
                 negative.append(False)
@@ -216,7 +229,7 @@ class GuidedDenoiser:
         if not self._check or bool(torch.isfinite(result).all()):
             return result
         with upcast(network.model.unet):
-            result = Network(network.model, network.table)(x, sigma, cross, added, extra)
+            result = network(x, sigma, cross, added, extra)
         if not bool(torch.isfinite(result).all()):
             raise StageError(
                 f"The network gave not-a-number latents at step {self.step + 1}, in fp32 too.",

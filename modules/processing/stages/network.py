@@ -24,7 +24,6 @@ class Network:
     def __init__(self, model: LoadedModel, table: SigmaTable) -> None:
         self.model = model
         self.table = table
-        self._dtype = next(model.unet.parameters()).dtype
 
     @torch.no_grad()
     def __call__(
@@ -36,16 +35,17 @@ class Network:
         extra: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """x: [R, C, h, w]; sigma: [R]; cross: [R, 77k, C]; extra: [R, c, h, w]; returns x0, shape of x, float32."""
+        dtype = next(self.model.unet.parameters()).dtype
         column = sigma.view(-1, 1, 1, 1)
         flow = self.model.prediction == "flow_prediction"
         seen = scaled = x / (1 + column) if flow else x / (column**2 + 1).sqrt()
         if extra is not None:
             scaled = torch.cat([scaled, extra.to(scaled)], dim=1)
         out = self.model.unet(
-            scaled.to(self._dtype),
+            scaled.to(dtype),
             self.table.sigma_to_t(sigma).to(x.device, torch.float32),
-            encoder_hidden_states=cross.to(self._dtype),
-            added_cond_kwargs=None if added is None else {name: one.to(self._dtype) for name, one in added.items()},
+            encoder_hidden_states=cross.to(dtype),
+            added_cond_kwargs=None if added is None else {name: one.to(dtype) for name, one in added.items()},
             return_dict=False,
         )[0].to(x.dtype)
         if flow:

@@ -14,6 +14,7 @@ from .condition import edits
 from .conditioning import Conditioning, encode_text
 from .guidance import PictureConditions, Timeline, Told
 from .network import Network, added_conditions
+from .windows import WindowedNetwork, region_shares
 
 if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
@@ -47,10 +48,15 @@ def tell(
         schedule = prompt_schedule(text, *told, old_timelines=plan.text.old_timelines)
         return [(last, encode(part, negative)) for last, part in schedule]
 
+    width, height = plan.canvas
+    regions = plan.windows.regions if plan.windows else ()
+    shares = region_shares(regions, (height // model.vae_factor, width // model.vae_factor))
+    told_apart = tuple((share, timeline(one.prompt, False)) for share, one in zip(shares, regions))
     pictures = tuple(
         PictureConditions(
             parts=tuple((weight, timeline(part, False)) for part, weight in split_and(picture.text)),
             negative=timeline(picture.negative, True),
+            regions=told_apart,
         )
         for picture in batch
     )
@@ -58,11 +64,10 @@ def tell(
         empty = encode("", False).cross[:, :77]
         pictures = tuple(_padded(picture, pictures, empty) for picture in pictures)
     settings = context.settings
-    width, height = plan.canvas
     size, crop = (height, width), (settings[options.SDXL_CROP_TOP], settings[options.SDXL_CROP_LEFT])
     scores = (settings[options.REFINER_SCORE], settings[options.REFINER_NEGATIVE_SCORE])
     return Told(
-        network=Network(model, table),
+        network=WindowedNetwork(model, table, plan.windows) if plan.windows else Network(model, table),
         pictures=pictures,
         seen=seen,
         image_cfg=plan.source.image_cfg_scale if plan.source and seen is not None and edits(model) else None,
@@ -73,12 +78,14 @@ def tell(
 def _padded(
     picture: PictureConditions, everyone: tuple[PictureConditions, ...], empty: torch.Tensor
 ) -> PictureConditions:
-    timelines = [line for one in everyone for line in (*(line for _, line in one.parts), one.negative)]
+    timelines = [line for one in everyone for line in (*(line for _, line in (*one.parts, *one.regions)), one.negative)]
     length = max(part.cross.shape[1] for line in timelines for _, part in line)
 
     def pad(line: Timeline) -> Timeline:
         return [(last, part.padded(length, empty)) for last, part in line]
 
     return PictureConditions(
-        parts=tuple((weight, pad(line)) for weight, line in picture.parts), negative=pad(picture.negative)
+        parts=tuple((weight, pad(line)) for weight, line in picture.parts),
+        negative=pad(picture.negative),
+        regions=tuple((share, pad(line)) for share, line in picture.regions),
     )

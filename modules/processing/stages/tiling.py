@@ -16,16 +16,19 @@ FORWARD = "_conv_forward"  # what torch's convolution calls to pad and convolve
 
 @contextmanager
 def circular_padding(*modules: torch.nn.Module, axes: Axes | None = "both") -> Iterator[None]:
-    """Every convolution of the modules wraps around for a while; the old padding comes back in any case."""
+    """Every convolution of the modules wraps around for a while, with None does not; the old padding comes back."""
     convolutions = [one for module in modules for one in module.modules() if isinstance(one, torch.nn.Conv2d)]
     wrap = (axes in ("y", "both"), axes in ("x", "both"))
+    before = [one.__dict__.pop(FORWARD, None) for one in convolutions]
     try:
         for one in convolutions if axes else []:
             one.__dict__[FORWARD] = partial(_convolve, one, wrap)
         yield
     finally:
-        for one in convolutions:
+        for one, old in zip(convolutions, before):
             one.__dict__.pop(FORWARD, None)
+            if old is not None:
+                one.__dict__[FORWARD] = old
 
 
 def wrapped_axes(module: torch.nn.Module) -> tuple[bool, bool]:

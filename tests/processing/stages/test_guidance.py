@@ -23,7 +23,7 @@ class MeanNetwork:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, x, sigma, cross, added):
+    def __call__(self, x, sigma, cross, added, extra=None):
         self.calls.append(cross.shape)
         return torch.zeros_like(x) + cross.mean(dim=(1, 2)).view(-1, 1, 1, 1) - 0.1 * sigma.view(-1, 1, 1, 1)
 
