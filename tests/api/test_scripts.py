@@ -61,6 +61,17 @@ def test_a_plot_by_numbers_is_the_plot_by_names(served: Any) -> None:
     assert json.loads(first["info"])["index_of_first_image"] == 1
 
 
+def test_a_picture_is_upscaled_in_tiles_by_a1111s_arguments(served: Any) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(data, "PNG")
+    body = {**SMALL, "init_images": [base64.b64encode(data.getvalue()).decode()], "denoising_strength": 0.5}
+    body |= {"script_name": "sd upscale", "script_args": ["", 16, 1, 2.0]}
+    reply = served.client.post("/sdapi/v1/img2img", json=body)
+    assert reply.status_code == 200, reply.text
+    assert pixels(reply.json()["images"][0]).shape == (96, 128, 3)
+    assert "SD upscale upscaler: Lanczos" in json.loads(reply.json()["info"])["infotexts"][0]
+
+
 REFUSED = [
     ({"script_name": "Prompt matrix", "script_args": [1] * 9}, "script_args", ("9 values", "put_at_start")),
     ({"script_name": "Prompt matrix", "script_args": [5]}, "script_args", ("true or false",)),

@@ -11,6 +11,7 @@ from modules.core.files import inside
 from modules.processing.info import Result
 from modules.processing.requests import Generate
 from modules.processing.samplers import samplers
+from modules.processing.schedules import AUTOMATIC, split_combined_name
 from modules.processing.scripts.call import Call
 from modules.processing.scripts.fields import change, with_fixed_seeds
 from modules.processing.scripts.script import Argument, Wish, register_script
@@ -25,7 +26,15 @@ def _flag(text: str) -> bool:
 
 
 def _sampler(text: str) -> str:
-    return samplers.canonical(text)
+    """By name or alias; with its schedule, as in "DPM++ 2M Karras", it stays as it is."""
+    name, schedule = split_combined_name(text)
+    return name if schedule == AUTOMATIC else text
+
+
+def _no_faces(text: str) -> bool:
+    if _flag(text):
+        raise UserError("Easel has no face detector.", hint="Crop the face and restore it in Extras.")
+    return False
 
 
 def _sampler_at(text: str) -> str:
@@ -59,6 +68,7 @@ OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "cfg_scale": ("sampling.cfg_scale", float),
     "width": ("shape.width", int),
     "height": ("shape.height", int),
+    "restore_faces": ("", _no_faces),
     "tiling": ("model.tiling", _flag),
     "do_not_save_samples": ("after.save", _not),
     "do_not_save_grid": ("after.grid", _not),
@@ -109,11 +119,13 @@ def _options(line: str, at: int) -> Line:
             raise _wrong(at, f"unknown option {option}", f"Known: {', '.join(f'--{one}' for one in OPTIONS)}.")
         field, read = OPTIONS[name]
         try:
-            fields[field] = read(" ".join(taken))
+            value = read(" ".join(taken))
         except UserError as error:
             raise _wrong(at, f"{option}: {error.message}", error.hint) from error
         except (ValueError, IndexError) as error:
             raise _wrong(at, f"{option} cannot be {' '.join(taken)!r}", "Give a value of its kind.") from error
+        if field:
+            fields[field] = value
     return Line(fields, tuple(warnings))
 
 

@@ -51,6 +51,11 @@ def test_a_line_of_options_sets_every_field_it_names():
     }
 
 
+def test_a_sampler_may_be_named_with_its_schedule(engine):
+    fields = parse_infotext(run(engine, '--sampler_name "DPM++ 2M Karras" --restore_faces false').pictures[0].infotext)
+    assert (fields["Sampler"], fields["Schedule type"]) == ("DPM++ 2M", "Karras")
+
+
 def test_a_prompt_may_have_dashes_in_it():
     assert read_lines("a cat -- on a mat\n\n  a dog  ")[0].fields == {"prompt.positive": "a cat -- on a mat"}
 
@@ -67,6 +72,7 @@ def test_every_option_without_a_value_names_itself_and_its_line(name):
         ("--stepz 3", "unknown option --stepz"),
         ("--steps many", "--steps cannot be 'many'"),
         ("--tiling perhaps", "--tiling cannot be"),
+        ("--restore_faces true", "no face detector"),
         ("--sampler_name Eular", "Unknown sampler 'Eular'"),
         ("--sampler_index 99", "--sampler_index cannot be"),
         ('--prompt "a cat', "quotation"),

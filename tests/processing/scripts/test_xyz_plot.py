@@ -2,16 +2,29 @@
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modules.core.errors import UserError
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.metadata import read_papers
-from modules.processing.requests import After, Generate, Hires, Prompt, Refiner, Sampling, ScriptCall, Seed, Shape
+from modules.processing.requests import (
+    After,
+    Generate,
+    Hires,
+    InitImage,
+    Prompt,
+    Refiner,
+    Sampling,
+    ScriptCall,
+    Seed,
+    Shape,
+)
 from modules.processing.scripts import read_wish
 from modules.processing.scripts.fields import change
 from modules.processing.scripts.xyz_axes import axes, axis_names, numbered_axes
@@ -232,6 +245,28 @@ def test_every_axis_changes_its_field(name, engine):
     engine.styles.save("red", "in red", "")
     request, text, holds = AXES[name]
     assert holds(requests_of(engine, request, x_type=name, x_values=text)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "holds"),
+    [
+        ("Denoising", "0.25", lambda one: one.source.strength == 0.25),
+        ("Image CFG Scale", "1.25", lambda one: one.source.image_cfg_scale == 1.25),
+        ("Cond. Image Mask Weight", "0.5", lambda one: one.overrides == {"inpainting_mask_weight": 0.5}),
+    ],
+)
+def test_axes_of_img2img_change_its_source(name, text, holds, engine):
+    picture = engine.inputs.put(Image.new("RGB", (64, 64), "red"))
+    request = change(BASE, "source", InitImage(images=(picture,)))
+    assert holds(requests_of(engine, request, x_type=name, x_values=text)[0])
+    assert name in axis_names("img2img")
+    with pytest.raises(UserError, match="Hires steps"):
+        engine.resolve(asking(request, x_type="Hires steps", x_values="3"))
+
+
+def test_a_plot_waits_in_the_queue_as_json():
+    asked = asking(x_type="Sampler", x_values_dropdown=["DDIM", "LMS"], margin_size=4)
+    assert Generate.from_json(json.loads(json.dumps(asked.to_json()))) == asked
 
 
 def test_values_are_picked_from_the_list_unless_text_is_asked_for(engine):
