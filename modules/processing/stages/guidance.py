@@ -121,8 +121,8 @@ class GuidedDenoiser:
                 denoised.append(cond[-1] / total if total else parts[0][1])
             else:
                 moved = sum(weight * (one - base) for weight, one in parts)
-                if blind is not None:
-                    base = torch.lerp(blind[index], base, self.told.image_cfg or 1.0)
+                if blind is not None and self.told.image_cfg is not None:
+                    base = torch.lerp(blind[index], base, self.told.image_cfg)
                 denoised.append(base + self.scale * moved)
         result = torch.stack([torch.as_tensor(one) for one in denoised])
         if self._blend is not None:

@@ -1,6 +1,7 @@
 """The network is a closed form here, x0 = the mean of the conditioning: what guidance makes of it is known."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ SIGMA = torch.tensor(1.0)
 
 
 class MeanNetwork:
-    """x0 is the conditioning's mean everywhere, minus a tenth of sigma; remembers the rows of each call."""
+    """x0 is the mean of the conditioning plus that of the picture seen, minus a tenth of sigma; counts rows by call."""
 
     table = None
 
@@ -25,7 +26,8 @@ class MeanNetwork:
 
     def __call__(self, x, sigma, cross, added, extra=None):
         self.calls.append(cross.shape)
-        return torch.zeros_like(x) + cross.mean(dim=(1, 2)).view(-1, 1, 1, 1) - 0.1 * sigma.view(-1, 1, 1, 1)
+        seen = 0 if extra is None else extra.mean(dim=(1, 2, 3)).view(-1, 1, 1, 1)
+        return torch.zeros_like(x) + cross.mean(dim=(1, 2)).view(-1, 1, 1, 1) + seen - 0.1 * sigma.view(-1, 1, 1, 1)
 
 
 def says(value, chunks=1):
@@ -105,3 +107,20 @@ def test_a_hook_sees_both_predictions_and_may_replace_the_result():
     hooks.on(GUIDED, lambda one: dataclasses.replace(one, denoised=one.cond - one.uncond), owner="test")
     guided, _ = denoiser(picture((1.0, 3.0)), hooks=hooks)
     assert value(guided(X, SIGMA)) == pytest.approx(2.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("image_cfg", [0.0, 1.0, 1.5, 3.0])
+def test_an_edit_model_weighs_its_picture_apart_from_its_words(image_cfg):
+    """Brooks et al. 2023, eq. 3: blind + image_cfg (picture - blind) + cfg (words and picture - picture)."""
+    guided, network = denoiser(picture((1.0, 3.0)))
+    guided.told = replace(guided.told, seen=torch.full((1, 4, *X.shape[2:]), 0.5), image_cfg=image_cfg)
+    both, picture_alone, blind = 3.5, 1.5, 1.0
+    expected = blind + image_cfg * (picture_alone - blind) + 7 * (both - picture_alone) - 0.1
+    assert value(guided(X, SIGMA)) == pytest.approx(expected, abs=1e-5)
+    assert network.calls[0][0] == (2 if image_cfg == 1.0 else 3)
+
+
+def test_what_must_not_change_is_put_back_after_each_call():
+    guided, _ = denoiser(picture((1.0, 3.0)))
+    guided._blend = lambda denoised, sigma, step: torch.full_like(denoised, step)
+    assert [value(guided(X, SIGMA)) for _ in range(3)] == [0, 1, 2]
