@@ -48,7 +48,10 @@ def _named(field: str) -> Iterator[None]:
 
 
 def keep_pictures(request: Mapping[str, Any], keep: Keep) -> dict[str, Any]:
-    """The JSON of a Generate with a reference in the place of every picture in it; what is no text is left as it is."""
+    """The JSON of a Generate or an ExtrasRequest with a reference in the place of every picture in it.
+
+    What is no text is left as it is.
+    """
     request = dict(request)
     if isinstance(source := request.get("source"), Mapping):
         request["source"] = _with_source(source, "source", keep)
@@ -63,6 +66,11 @@ def _with_source(source: Mapping[str, Any], where: str, keep: Keep) -> dict[str,
     if isinstance(images := source.get("images"), list):
         source["images"] = [
             keep(one, f"{where}.images[{index}]") if isinstance(one, str) else one for index, one in enumerate(images)
+        ]
+    if isinstance(pictures := source.get("pictures"), list):
+        source["pictures"] = [
+            _with_text(one, "picture", f"{where}.pictures[{index}].picture", keep) if isinstance(one, Mapping) else one
+            for index, one in enumerate(pictures)
         ]
     if isinstance(init := source.get("init"), Mapping):
         source["init"] = _with_source(init, f"{where}.init", keep)

@@ -98,9 +98,10 @@ def test_a_bad_picture_of_a_batch_is_named(served: Any) -> None:
     assert served.client.post(BATCH, json={}).status_code == 422
 
 
-def test_extras_are_jobs_too(served: Any, until: Any) -> None:
-    reference = served.engine.inputs.put(picture())
-    wish = {"source": {"kind": "pictures", "pictures": [{"picture": reference}]}, "upscale": {"first": "Lanczos"}}
+@pytest.mark.parametrize("kept", [True, False])
+def test_extras_are_jobs_too(served: Any, until: Any, kept: bool) -> None:
+    sent_picture = served.engine.inputs.put(picture()) if kept else text_of(picture())
+    wish = {"source": {"kind": "pictures", "pictures": [{"picture": sent_picture}]}, "upscale": {"first": "Lanczos"}}
     sent = served.client.post(JOBS, json={"kind": "extras", "request": {**wish, "size": {"by": 2}, "save": False}})
     assert sent.status_code == 202, sent.text
     job = until(
@@ -109,6 +110,7 @@ def test_extras_are_jobs_too(served: Any, until: Any) -> None:
     assert (job["state"], job["result"]["pictures"][0]["width"]) == ("done", 48)
     for wrong, field in (
         ({"source": {"kind": "folder", "folder": "/etc"}}, "source.folder"),
+        ({"source": {"kind": "pictures", "pictures": [{"picture": "xxxx"}]}}, "source.pictures[0].picture"),
         (
             {**wish, "size": {"by": 64}, "source": {"kind": "pictures", "pictures": [{"picture": big(served)}]}},
             "size.by",

@@ -41,8 +41,8 @@ class NewJob(BaseModel):
     modules.processing.extras.ExtrasRequest, of "train" {"config": a training's settings} or {"config_file": name in
     the data folder}. The same `id` again gives the same job.
 
-    Pictures in source.images, source.mask.image and after.hires.first of "generate" are base64, data URIs, or
-    references that an earlier job told."""
+    Pictures (source.images, source.mask.image and after.hires.first of "generate", source.pictures of "extras") are
+    base64, data URIs, or references that an earlier job told."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -192,12 +192,12 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
     """The request as it is queued; UserError when it cannot be granted."""
     if body.kind == "train":
         return checked(body.request, services.paths)
+    kept = keep_pictures(body.request, keeper(services.engine.inputs, services.settings))
     if body.kind == "extras":
-        extras = extras_jobs.checked(body.request, services.engine)
+        extras = extras_jobs.checked(kept, services.engine)
         check_extras_limits(extras, services.engine.inputs, services.settings)
         return extras.to_json()
-    keep = keeper(services.engine.inputs, services.settings)
-    request = Generate.from_json(keep_pictures(body.request, keep))
+    request = Generate.from_json(kept)
     check_limits(request, services.settings)
     services.engine.resolve(request)
     check_script_limits(request, services.engine)
