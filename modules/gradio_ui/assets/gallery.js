@@ -17,6 +17,7 @@ class Gallery {
         this.index = -1;
         this.face = "";
         for (const button of this.panel.querySelectorAll("[data-gallery]")) button.onclick = () => this.act(button.dataset.gallery);
+        document.getElementById(`${tab}_send_to_extras`).hidden = !document.getElementById("tab_button_extras");
     }
 
     get pictures() { return this.job?.pictures || []; }

@@ -43,6 +43,8 @@ function labelElement(element, words) {
     if (fold) { setWord(fold, words); return; } // an accordion: what is inside has labels of its own
     const title = element.querySelector('[data-testid="block-info"]');
     if (title) setWord(title, words);
+    const tick = element.tagName !== "FIELDSET" && element.querySelector("label > input[type=checkbox]");
+    if (tick) { setWord(tick.parentElement.querySelector("span"), words); return; }
     const sole = element.querySelectorAll("textarea, input[type=number], input[role=combobox], input[role=listbox]");
     for (const one of sole) one.setAttribute("aria-label", words);
     const range = element.querySelector("input[type=range]");
