@@ -54,15 +54,18 @@ def test_sizes_follow_the_checkpoint_unless_they_were_changed(page: Any) -> None
 
 
 def test_what_will_not_work_is_told_beside_its_control_and_mended_by_a_click(page: Any) -> None:
-    assert page.locator(".advice p").count() == 0
+    assert page.locator("#tab_txt2img .advice p:not(.told)").count() == 0
+    page.click("#txt2img_large > button.label-wrap")
+    page.click("#txt2img_method input[value=direct]")
     set_number(page, "width", "1536")
-    page.wait_for_selector("[data-advice=size] p")
-    assert "512 × 512" in page.inner_text("[data-advice=size]")
-    page.click("[data-advice=size] button")
-    page.wait_for_function("!document.querySelector('.advice p')", timeout=30000)
+    page.wait_for_selector("#txt2img_advice_size p")
+    assert "512 × 512" in page.inner_text("#txt2img_advice_size")
+    page.click("#txt2img_advice_size button")
+    page.wait_for_function("!document.querySelector('#tab_txt2img .advice p')", timeout=30000)
     assert int(number(page, "width")) < 1024
     set_number(page, "width", "512")
     set_number(page, "height", "512")
+    page.click("#txt2img_method input[value=auto]")
 
 
 def test_a_failure_says_why_and_its_details_can_be_copied(page: Any) -> None:
@@ -83,10 +86,13 @@ def test_a_lost_connection_has_a_banner_until_it_is_back(page: Any) -> None:
 
 
 def test_the_title_tells_how_far_a_job_is(page: Any) -> None:
+    set_number(page, "steps", "80")  # long enough to be looked at on a busy machine
+    page.wait_for_timeout(300)
     page.fill(PROMPT, "a harbour")
     page.keyboard.press("Control+Enter")
     page.wait_for_function("/^[1-9]\\d?%.* - Easel$/.test(document.title)", timeout=10000)
     page.wait_for_function("document.title === 'Easel'", timeout=20000)
+    set_number(page, "steps", "20")
 
 
 def test_keys_walk_through_the_gallery_and_save(page: Any) -> None:
