@@ -2,7 +2,8 @@
 
 MultiDiffusion (arXiv:2302.08113) weighs the windows evenly, Mixture of Diffusers (arXiv:2302.02412) by a Gaussian
 around each window's middle. Every window predicts its part of the whole picture's x0; where windows overlap, the
-weighted mean is taken, and the sampler goes on with the whole picture.
+weighted mean is taken, and the sampler goes on with the whole picture. The windows lie elsewhere at every noise level,
+so that nothing in the picture ends where a window does.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from modules.processing.schedules.table import SigmaTable
 
 DEVIATION = 0.15  # of the Gaussian, in sides of a window
+GOLDEN = 0.618034  # its multiples, modulo 1, never come close to each other
 Place = tuple[int, int]  # top, left: in latents
 
 
@@ -33,6 +35,7 @@ class WindowedNetwork(Network):
         self.windows = windows
         self.size = windows.size // model.vae_factor
         self.overlap = windows.overlap // model.vae_factor
+        self._turn, self._sigma = -1, -1.0  # the noise level of the last call, and how many came before it
 
     @torch.no_grad()
     def __call__(
@@ -49,8 +52,10 @@ class WindowedNetwork(Network):
         if size == whole:
             return super().__call__(x, sigma, cross, added, extra)
         wrap = wrapped_axes(self.model.unet)
+        share = self._shift(float(sigma[0]))
         rows, columns = (
-            window_starts(length, side, self.overlap, wrap=around) for length, side, around in zip(whole, size, wrap)
+            window_starts(length, side, self.overlap, wrap=around, shift=share)
+            for length, side, around in zip(whole, size, wrap)
         )
         places = [(top, left) for top in rows for left in columns]
         weights = window_weights(size, self.windows.weights).to(x)
@@ -71,6 +76,12 @@ class WindowedNetwork(Network):
                     total[there] += weights
                     merged[:, :, there[0], there[1]] += one * weights
         return merged / total
+
+    def _shift(self, sigma: float) -> float:
+        """How far the windows of this noise level are moved, in shares of their distance."""
+        if sigma != self._sigma:
+            self._turn, self._sigma = self._turn + 1, sigma
+        return self._turn * GOLDEN % 1
 
     def _around(self, size: tuple[int, int], whole: tuple[int, int], wrap: tuple[bool, bool]):
         """Windows are cut around the edges that meet; convolutions wrap only where a window holds a whole side."""
@@ -98,16 +109,21 @@ class WindowedNetwork(Network):
         return {"text_embeds": added["text_embeds"].repeat(len(places), 1), "time_ids": torch.cat(ids)}
 
 
-def window_starts(length: int, side: int, overlap: int, *, wrap: bool = False) -> list[int]:
-    """Evenly spread windows that overlap by at least `overlap`, from edge to edge, or around the edge."""
+def window_starts(length: int, side: int, overlap: int, *, wrap: bool = False, shift: float = 0.0) -> list[int]:
+    """Evenly spread windows that overlap by at least `overlap`, from edge to edge, or around the edge.
+
+    shift: all but those at the edges are moved, by this share of the distance between two.
+    """
     if side >= length:
         return [0]
     step = side - min(overlap, side - 1)
     if wrap:
         count = -(-length // step)
-        return [round(index * length / count) for index in range(count)]
-    count = -(-(length - side) // step) + 1
-    return [round(index * (length - side) / (count - 1)) for index in range(count)]
+        return [round((index + shift) * length / count) for index in range(count)]
+    last = length - side
+    count = -(-last // step)
+    inner = (round((index + shift) * last / count) for index in range(count))
+    return sorted({0, *inner, last})
 
 
 def window_weights(size: tuple[int, int], kind: Literal["mixture", "multi"]) -> torch.Tensor:

@@ -142,3 +142,24 @@ def test_a_region_outside_of_the_picture_is_refused(change):
     told = {"left": 0.0, "top": 0.0, "right": 0.5, "bottom": 1.0, "prompt": "x", **change}
     with pytest.raises(UserError, match="Region 1"):
         windows_for(Windows(regions=(Region(**told),)), (512, 512), 8)
+
+
+def test_windows_lie_elsewhere_at_every_noise_level():
+    windowed, _ = network(x0_of_places, size=128, overlap=64)
+    shifts = [windowed._shift(sigma) for sigma in (9.0, 9.0, 5.0, 2.0, 1.0)]
+    assert shifts[0] == shifts[1] == 0
+    assert len({round(one, 3) for one in shifts}) == 4
+    for shift in shifts:
+        starts = window_starts(100, 16, 8, shift=shift)
+        assert {0, 84} <= set(starts)
+        assert all(b - a <= 8 for a, b in itertools.pairwise(starts))
+
+
+def test_seamless_pictures_have_windows_around_their_edges():
+    """A picture rolled by a whole step of the windows comes out rolled: no place is an edge."""
+    windowed, unet = network(lambda x: torch.nn.functional.avg_pool2d(x, 3, 1, 1), size=128, overlap=64)
+    unet.anchor.__dict__["_conv_forward"] = SimpleNamespace(args=(None, (False, True)))
+    x = torch.randn(1, 4, 16, 64, generator=torch.Generator().manual_seed(0))
+    merged = windowed(x, torch.ones(1), EMPTY, None)
+    rolled = windowed(torch.roll(x, 24, 3), torch.ones(1), EMPTY, None)
+    torch.testing.assert_close(rolled, torch.roll(merged, 24, 3))
