@@ -55,7 +55,8 @@ def check_limits(request: Generate, settings: Settings) -> None:
     shape = request.shape
     _check_size(shape.width, shape.height, settings)
     if request.after.hires and shape.width > 0 and shape.height > 0:
-        _check_size(*hires_sizes(shape.width, shape.height, request.after.hires)[1], settings, prefix="hires_")
+        for width, height in hires_sizes(shape.width, shape.height, request.after.hires):
+            _check_size(width, height, settings, prefix="hires_")
     _check_count(_source_count(request), "init_images", settings)
     folder = PurePath(request.after.folder)
     if folder.is_absolute() or ".." in folder.parts or ":" in request.after.folder:

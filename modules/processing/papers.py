@@ -118,7 +118,7 @@ def _source_fields(plan: Plan) -> dict[str, object]:
     return {
         "Resize mode": _resize(init),
         "Mask mode": "Inpaint not masked" if mask.invert else None,
-        "Mask blur": (_short(mask.blur_x) or None) if even else None,
+        "Mask blur": _short(mask.blur_x) if even else None,  # also 0: it tells that there was a mask
         "Mask blur x": None if even else _short(mask.blur_x),
         "Mask blur y": None if even else _short(mask.blur_y),
         "Inpaint area": None if source.padding is None else "Only masked",

@@ -6,6 +6,7 @@ A request leaves things open (None, -1, "Automatic"); `resolve` decides them.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -296,6 +297,10 @@ def read_dataclass(kind: type[T], value: object, where: str = "") -> T:
             raise UserError(
                 f"Unknown field {where}{name}.", hint=f"Known: {', '.join(sorted(known))}.", field=f"{where}{name}"
             )
+    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
+        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        if needed and one.name not in value:
+            raise UserError(f"{where}{one.name} is missing.", field=f"{where}{one.name}")
     return kind(**{name: _read(hints[name], one, f"{where}{name}") for name, one in value.items()})
 
 
@@ -310,8 +315,9 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return read_dataclass(typing.cast(type, hint), value, f"{where}.")
     if origin is Literal:
-        if value in typing.get_args(hint):
-            return value
+        for choice in typing.get_args(hint):
+            if type(choice) is type(value) and choice == value:
+                return choice
     elif origin is tuple:
         if isinstance(value, (list, tuple)):
             inner = typing.get_args(hint)[0]
@@ -320,12 +326,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, Mapping):
             return dict(value)
     elif hint is float:
-        if (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and float(value) == value
-            and abs(value) != float("inf")
-        ):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
             return float(value)
     elif hint is int:
         if isinstance(value, float) and value.is_integer():

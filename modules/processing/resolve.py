@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 SEEDS = 2**32  # seeds that a request may name: 0 to 4294967295
 IMAGE_CFG_SCALE = 1.5  # of InstructPix2Pix models
+MAX_SIDE = 32768  # pixels of a picture that a second pass is cut out of
 LATENT_STEP = 8  # pixels per latent, in every family so far
 DEFAULT_SAMPLER = "DPM++ 2M"
 UNTOLD = (
@@ -297,13 +298,15 @@ def _second_pass(
 ) -> Plan:
     """The plan of hires fix's second pass over `request`: the first one's with what differs."""
     wish, shape = hires.second, request.shape
-    width, height = hires_sizes(shape.width, shape.height, hires)[1]
+    cover, (width, height) = hires_sizes(shape.width, shape.height, hires)
     _check_within(
         [
             ("denoising_strength", hires.strength, 0, 1),
             ("hires_steps", hires.steps, 0, 150),
             ("hires_width", width, 64, 16384),
             ("hires_height", height, 64, 16384),
+            ("hires_width before the cut", cover[0], 64, MAX_SIDE),
+            ("hires_height before the cut", cover[1], 64, MAX_SIDE),
             ("hires_cfg_scale", _first(wish.cfg_scale, 7.0), 0, 100),
         ]
     )

@@ -21,7 +21,7 @@ from modules.processing.hooks import FINISHED, LATENTS, START, FinalLatents, Fin
 from modules.processing.models.catalog import ModelFile
 from modules.processing.models.loader import LoadedModel
 from modules.processing.papers import infotext_fields
-from modules.processing.plan import ModelPlan, PicturePlan, Plan
+from modules.processing.plan import HiresPlan, ModelPlan, PicturePlan, Plan
 from modules.processing.previews import linear as linear_preview
 from modules.processing.previews import previews
 from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
@@ -151,32 +151,50 @@ def run(plan: Plan, context: RunContext) -> RunResult:
 
 def _batch(plan: Plan, index: int, context: RunContext, meter: _Meter, finisher: Finisher) -> list[Image.Image] | None:
     """The pictures of one batch, after both passes where there are two; None when there are none yet."""
-    batch, passed = plan.batches[index], plan
-    model = _load(plan.model, context)  # the refiner may have taken its place
+    batch, model = plan.batches[index], _load(plan.model, context)  # the refiner may have taken its place
     meter.begin(index, 0, plan)
-    given = hires.given_picture(plan.hires, context) if plan.hires and plan.hires.first else None
-    if given is None:
-        start = _begin(plan, batch, model, context)
-        latents = _latents(plan, batch, start, model, context, meter)
-    else:
-        start, latents = Start(), hires.latents_of(given, len(batch), model)
+    if plan.hires is not None and plan.hires.first:
+        pictures = [hires.given_picture(plan.hires, context)] * len(batch)
+        return _second_pass(plan.hires, index, None, pictures, model, context, meter) or pictures
+    start = _begin(plan, batch, model, context)
+    latents = _latents(plan, batch, start, model, context, meter)
     if latents is None:
         return None
-    if plan.hires is not None and not context.control.interrupted:
-        pictures = [given] * len(batch) if given else None
-        if given is None and (context.settings[SAVE_FIRST_PASS] or not hires.enlarges_latents(plan.hires)):
-            pictures = _finished(plan, latents, start, model, context, meter)
-            if context.settings[SAVE_FIRST_PASS]:
-                finisher.add_first_pass(pictures, index)
-        passed = plan.hires.second
-        meter.begin(index, 1, passed)
-        model = _load(passed.model, context)
-        taken = None if hires.enlarges_latents(plan.hires) else pictures
-        start = hires.begin(plan.hires, latents, taken, model, context)
-        latents = _latents(passed, passed.batches[index], start, model, context, meter)
-        if latents is None:
-            return None
-    return _finished(passed, latents, start, model, context, meter)
+    if plan.hires is None or context.control.interrupted:
+        return _finished(plan, latents, start, model, context, meter)
+    pictures = None
+    if context.settings[SAVE_FIRST_PASS] or not hires.enlarges_latents(plan.hires):
+        pictures = _finished(plan, latents, start, model, context, meter)
+        if context.settings[SAVE_FIRST_PASS]:
+            finisher.add_first_pass(pictures, index)
+    made = _second_pass(plan.hires, index, latents, pictures, model, context, meter)
+    if made is None and pictures is None:
+        return _finished(plan, latents, start, _load(plan.model, context), context, meter)
+    return made or pictures
+
+
+def _second_pass(
+    wish: HiresPlan,
+    index: int,
+    latents: torch.Tensor | None,
+    pictures: list[Image.Image] | None,
+    model: LoadedModel,
+    context: RunContext,
+    meter: _Meter,
+) -> list[Image.Image] | None:
+    """The pictures of the second pass; None when it was interrupted before there was anything to see."""
+    plan = wish.second
+    meter.begin(index, 1, plan)
+    try:
+        if hires.enlarges_latents(wish) and latents is None:
+            assert pictures is not None
+            latents = hires.latents_of(pictures[0], len(pictures), model)
+        model = _load(plan.model, context)
+        start = hires.begin(wish, latents, pictures, model, context)
+        found = _latents(plan, plan.batches[index], start, model, context, meter)
+    except Interrupted:
+        return None
+    return None if found is None else _finished(plan, found, start, model, context, meter)
 
 
 def _begin(plan: Plan, batch: tuple[PicturePlan, ...], model: LoadedModel, context: RunContext) -> Start:
@@ -259,7 +277,7 @@ def _denoise(
         plan.guidance,
         steps=calls,
         hooks=context.hooks,
-        refine=_refiner(plan, batch, context, table, calls) if plan.model.refiner else None,
+        refine=_refiner(plan, batch, context, table, calls, each) if plan.model.refiner else None,
         check=context.settings[options.NAN_CHECK],
         cfgpp=sampler.cfgpp,
         blend=start.blend,
@@ -282,9 +300,12 @@ def _family_options(plan: Plan, model: LoadedModel) -> SigmaOptions:
 
 
 def _refiner(
-    plan: Plan, batch: tuple[PicturePlan, ...], context: RunContext, table: SigmaTable, calls: int
+    plan: Plan, batch: tuple[PicturePlan, ...], context: RunContext, table: SigmaTable, calls: int, each: int
 ) -> Callable[[float, int], Told | None]:
-    """The refiner's network and conditions from its moment on, None before and after that moment."""
+    """The refiner's network and conditions from its moment on, None before and after that moment.
+
+    `calls` are made in all, `each` a step.
+    """
     taken = False
 
     def refine(sigma: float, step: int) -> Told | None:
@@ -296,7 +317,8 @@ def _refiner(
         taken = True
         assert plan.model.refiner is not None
         model = context.load(plan.model.refiner, None, plan.model.mode)
-        return tell(plan, batch, model, SigmaTable(model.alphas_cumprod), calls, context, None)
+        laid_out = plan.sampling.steps * each
+        return tell(plan, batch, model, SigmaTable(model.alphas_cumprod), laid_out, context, None)
 
     return refine
 

@@ -49,3 +49,20 @@ def test_whole_numbers_are_accepted_where_decimals_are_meant_and_the_other_way_r
     assert request.sampling.cfg_scale == 7.0
     assert isinstance(request.sampling.cfg_scale, float)
     assert isinstance(request.sampling.steps, int)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"source": {"kind": "masked"}}, "source.init"),
+        ({"model": {"refiner": {}}}, "model.refiner.checkpoint"),
+        ({"shape": {"windows": {"regions": [{}]}}}, "shape.windows.regions[0].left"),
+        ({"sampling": {"cfg_scale": 10**400}}, "sampling.cfg_scale"),
+        ({"sampling": {"cfg_scale": float("nan")}}, "sampling.cfg_scale"),
+        ({"model": {"tiling": 1}}, "model.tiling"),
+    ],
+)
+def test_what_is_missing_or_no_number_is_named(value, field):
+    with pytest.raises(UserError) as caught:
+        Generate.from_json(value)
+    assert caught.value.field == field

@@ -24,22 +24,26 @@ if TYPE_CHECKING:
 
 def begin(
     hires: HiresPlan,
-    latents: torch.Tensor,
+    latents: torch.Tensor | None,
     pictures: Sequence[Image.Image] | None,
     model: LoadedModel,
     context: RunContext,
 ) -> Start:
-    """Where the second pass starts: from the first pass's latents [B, C, h, w], or from its pictures where given."""
+    """Where the second pass starts: from the first pass's latents [B, C, h, w], or from its pictures, as the upscaler
+    needs; the other may be None.
+    """
     source, canvas = hires.second.source, hires.second.canvas
     assert source is not None
-    if pictures is None:
+    if enlarges_latents(hires):
+        assert latents is not None
         enlarged = _enlarge_latents(hires, latents, model)
         seen = None
         if extra_channels(model) > 0:
-            shown = to_images(decode_latents(model, latents))
+            shown = pictures or to_images(decode_latents(model, latents))
             pixels = torch.cat([to_pixels(one.resize(canvas, Image.Resampling.LANCZOS)) for one in shown])
             seen = picture_condition(model, pixels, enlarged, None, source.condition_weight)
         return Start(latents=enlarged, seen=seen)
+    assert pictures is not None
     how = chosen_method(context.settings)
     big = [_enlarge_picture(hires, one, context) for one in pictures]
     pixels = torch.cat([to_pixels(pad_picture(one, canvas, how)[0]) for one in big])
@@ -77,7 +81,7 @@ def _enlarge_latents(hires: HiresPlan, latents: torch.Tensor, model: LoadedModel
 
 def _enlarge_picture(hires: HiresPlan, picture: Image.Image, context: RunContext) -> Image.Image:
     shape = hires.second.request.shape
-    upscaler = context.upscalers.find(hires.upscaler)
+    upscaler = context.upscalers.find(hires.upscaler, context.settings)
     big = upscaler.upscale(picture, *hires.cover, check=context.control.check)
     left, top = (big.width - shape.width) // 2, (big.height - shape.height) // 2
     return big.crop((left, top, left + shape.width, top + shape.height))

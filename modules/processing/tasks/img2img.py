@@ -58,7 +58,7 @@ def enlarger(context: RunContext) -> Enlarge | None:
     name = context.settings[options.UPSCALER]
     if name == "None":
         return None
-    upscaler = context.upscalers.find(name)
+    upscaler = context.upscalers.find(name, context.settings)
     return lambda image, width, height: upscaler.upscale(image, width, height, check=context.control.check)
 
 

@@ -285,3 +285,25 @@ def test_a_source_that_is_gone_or_missing_is_told_before_it_queues(engine: Engin
     for strength in (-0.1, 1.5):
         with pytest.raises(UserError, match="denoising_strength"):
             engine.resolve(start_from(engine, source(), strength=strength))
+
+
+@pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+def test_an_interrupt_before_the_second_pass_shows_anything_keeps_the_first(engine: Engine, upscaler: str) -> None:
+    request = dataclasses.replace(BASE, after=dataclasses.replace(BASE.after, hires=Hires(upscaler=upscaler)))
+    control = Control()
+
+    def watch(event: object) -> None:
+        if isinstance(event, Progress) and event.batch == 1:
+            control.interrupt()
+
+    result = engine.run(request, control=control, report=watch)
+    assert result.interrupted
+    assert result.pictures
+
+
+def test_a_second_pass_that_would_enlarge_without_end_is_refused(engine: Engine) -> None:
+    thin = dataclasses.replace(
+        BASE, shape=Shape(width=64, height=16384), after=After(hires=Hires(width=16384, height=64))
+    )
+    with pytest.raises(UserError, match="before the cut"):
+        engine.resolve(thin)
