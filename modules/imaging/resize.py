@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -9,6 +10,8 @@ from PIL import Image
 
 ResizeMode = Literal["just", "crop", "fill"]
 Enlarge = Callable[[Image.Image, int, int], Image.Image]  # (picture, width, height) -> picture of that size
+LARGE = 2**24  # pixels of a covering picture; of a larger one only what shows is made
+AROUND = 4  # pixels of the source around what shows, for the filters' reach
 
 
 def resize_picture(
@@ -23,6 +26,7 @@ def resize_picture(
         image = image.convert("L" if image.mode == "1" else "RGBA" if image.has_transparency_data else "RGB")
     if mode == "just":
         return _scale(image, width, height, enlarge)
+    image = _shown(image, width, height) if mode == "crop" else image
     size = cover_size if mode == "crop" else fit_size
     scaled = _scale(image, *size(*image.size, width, height), enlarge)
     left, top = width // 2 - scaled.width // 2, height // 2 - scaled.height // 2
@@ -54,6 +58,19 @@ def fit_size(width: int, height: int, to_width: int, to_height: int) -> tuple[in
     if to_width * height < width * to_height:
         return to_width, max(height * to_width // width, 1)
     return max(width * to_height // height, 1), to_height
+
+
+def _shown(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture; of one much longer than width x height only the middle, so that its cover stays small."""
+    covering = cover_size(*image.size, width, height)
+    if covering[0] * covering[1] <= max(LARGE, 4 * width * height):
+        return image
+    box: list[int] = []
+    for side, whole, wanted in zip(image.size, covering, (width, height)):
+        kept = math.ceil(side * wanted / whole) + 2 * AROUND
+        cut = max(side - kept, 0) // 2  # the same on both ends: the middle stays where it is
+        box += [cut, side - cut]
+    return image.crop((box[0], box[2], box[1], box[3]))
 
 
 def _scale(image: Image.Image, width: int, height: int, enlarge: Enlarge | None) -> Image.Image:

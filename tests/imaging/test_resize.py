@@ -91,3 +91,27 @@ def test_the_colour_mode_is_kept(mode: str, kept: str) -> None:
     assert [resize_picture(noise((9, 9)).convert(mode), 8, 5, how).mode for how in ("just", "crop", "fill")] == [
         kept
     ] * 3
+
+
+@pytest.mark.parametrize(
+    ("size", "target"), [((1, 60000), (512, 512)), ((60001, 1), (512, 64)), ((2, 9000), (320, 65))]
+)
+def test_a_very_long_picture_is_not_enlarged_as_a_whole(size, target) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def enlarge(image: Image.Image, width: int, height: int) -> Image.Image:
+        asked.append((width, height))
+        return image.resize((width, height))
+
+    assert resize_picture(Image.new("RGB", size), *target, "crop", enlarge).size == target
+    assert asked[0][0] * asked[0][1] <= 16 * max(target) ** 2
+
+
+def test_the_middle_of_a_very_long_picture_is_what_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.fromarray(np.linspace(0, 255, 4000)[:, None].repeat(8, 1).astype(np.uint8))
+    for height in (100, 101):
+        whole = np.asarray(resize_picture(image, 100, height, "crop")).astype(int)
+        monkeypatch.setattr("modules.imaging.resize.LARGE", 0)
+        made = np.asarray(resize_picture(image, 100, height, "crop")).astype(int)
+        monkeypatch.undo()
+        assert np.abs(whole - made).max() <= 1
