@@ -132,8 +132,10 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class InitImage:
-    """Start from pictures: img2img. `images` are references of the picture store; picture k of a batch starts from
-    image k, the first again after the last. `image_cfg_scale` is for InstructPix2Pix models; None: 1.5.
+    """Start from pictures: img2img. `images` are references of the picture store.
+
+    Picture k of a batch starts from image k, the first again after the last; more than a batch has are not used.
+    `image_cfg_scale` is for InstructPix2Pix models; None: 1.5.
     """
 
     kind: Literal["image"] = "image"
