@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from modules.core.errors import UserError
+from modules.imaging.metadata import MAX_SHEET
 from modules.imaging.resize import cover_size
 from modules.processing.extras.request import Size
 
@@ -31,6 +33,17 @@ def limited(width: int, height: int, size: Size) -> bool:
 def target_size(width: int, height: int, size: Size) -> tuple[int, int]:
     """What pictures are cut to: the size that was asked for, whether or not an upscaler was."""
     return (size.to.width, size.to.height) if size.to is not None else result_size(width, height, size)
+
+
+def check_size(width: int, height: int, count: int = 1) -> None:
+    """UserError for `count` pictures of that size when they are more than can be held together."""
+    if count * width * height > MAX_SHEET:
+        several = f"{count} pictures of " if count > 1 else ""
+        raise UserError(
+            f"{several}{width}x{height} is more than {MAX_SHEET:,} pixels.",
+            hint="Choose a smaller size.",
+            field="size",
+        )
 
 
 def _stepped(side: float) -> int:

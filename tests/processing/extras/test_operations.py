@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from modules.core.errors import UserError
 from modules.processing.extras import Extras, ExtrasRequest
-from modules.processing.extras.operation import ORDER, operations, wanted_operations
+from modules.processing.extras.operation import ORDER, Piece, operations, wanted_operations
 from modules.processing.extras.operations.auto_sized_crop import best_size
 from modules.processing.extras.operations.split_oversized import starts
 from modules.processing.extras.request import (
@@ -199,3 +199,19 @@ def test_captions_stand_beside_the_picture(
 def test_captioning_models_that_are_not_here_are_named(studio: SimpleNamespace, asked, noise, by) -> None:
     with pytest.raises(UserError, match=by):
         Extras(studio).check(asked(noise(8, 8), dataset=Dataset(captions=Captions(by=by))))
+
+
+@pytest.mark.parametrize(
+    ("picture", "target", "dataset", "words"),
+    [
+        ((10, 5000), 16384, Dataset(split=Split()), "pictures of 16384x16384"),
+        ((5000, 10), 1, Dataset(split=Split(overlap=0.9)), "but at most 1,000"),
+        ((10, 5000), 16384, Dataset(focal=FocalCrop()), "16384x8192000 is more than"),
+    ],
+)
+def test_what_would_be_too_many_pixels_or_files_is_refused(studio, picture, target, dataset, words) -> None:
+    piece = Piece(image=Image.new("RGB", picture), name="long.png")
+    wish = ExtrasRequest(size=Size(to=Target(width=target, height=target)), dataset=dataset)
+    operation = operations.get("Split oversized images" if dataset.split else "Auto focal point crop")
+    with pytest.raises(UserError, match=words):
+        operation.apply(piece, wish, SimpleNamespace())

@@ -11,7 +11,7 @@ from PIL import Image
 from modules.imaging.resize import cover_size
 from modules.processing.extras.operation import Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest, FocalCrop
-from modules.processing.extras.size import target_size
+from modules.processing.extras.size import check_size, target_size
 
 LOOKED_AT = 256  # pixels of the longer side in which interest is measured
 LEVELS = 16  # grey levels of the entropy
@@ -24,6 +24,7 @@ def focal_crop(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[P
     image = piece.image
     width, height = target_size(image.width, image.height, request.size)
     size = cover_size(image.width, image.height, width, height)
+    check_size(*size)
     scaled = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
     left, top = _offset(scaled, width, height, wish)
     return [dataclasses.replace(piece, image=scaled.crop((left, top, left + width, top + height)))]

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from modules.core.errors import UserError
+from modules.imaging.resize import cover_size
 from modules.processing.extras.operation import Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
-from modules.processing.extras.size import target_size
+from modules.processing.extras.size import check_size, target_size
+
+MOST = 1000  # parts of one picture
 
 
 def split(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]:
@@ -24,12 +28,20 @@ def split(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]
     likeness = likeness if tall else 1 / likeness
     if likeness >= 1 or likeness > wish.threshold:
         return [piece]
+    width, height = cover_size(*image.size, across, down)
+    count = part_count(*((height, down) if tall else (width, across)), wish.overlap)
+    if count > MOST:
+        raise UserError(
+            f"Splitting {piece.name} would make {count:,} pictures, but at most {MOST:,} are possible.",
+            hint="Choose a larger size or less overlap.",
+            field="dataset.split",
+        )
+    check_size(across, down, count)
+    scaled = image.resize((width, height), Image.Resampling.LANCZOS)
     if tall:
-        scaled = image.resize((across, image.height * across // image.width), Image.Resampling.LANCZOS)
-        boxes = [(0, top, across, top + down) for top in starts(scaled.height, down, wish.overlap)]
+        boxes = [(0, top, across, top + down) for top in starts(height, down, wish.overlap)]
     else:
-        scaled = image.resize((image.width * down // image.height, down), Image.Resampling.LANCZOS)
-        boxes = [(left, 0, left + across, down) for left in starts(scaled.width, across, wish.overlap)]
+        boxes = [(left, 0, left + across, down) for left in starts(width, across, wish.overlap)]
     return [
         dataclasses.replace(piece, image=scaled.crop(box), tags=(*piece.tags, str(number)))
         for number, box in enumerate(boxes, 1)
@@ -38,8 +50,12 @@ def split(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]
 
 def starts(length: int, part: int, overlap: float) -> list[int]:
     """Where parts begin that cover `length` evenly, each overlapping the next by at least `overlap` of a part."""
-    count = max(math.ceil((length - part * overlap) / (part * (1 - overlap))), 1)
+    count = part_count(length, part, overlap)
     return [(length - part) * number // max(count - 1, 1) for number in range(count)]
+
+
+def part_count(length: int, part: int, overlap: float) -> int:
+    return max(math.ceil((length - part * overlap) / (part * (1 - overlap))), 1)
 
 
 operations.add(

@@ -7,20 +7,16 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from modules.core.errors import NotFoundError, UserError
-from modules.imaging.metadata import MAX_SHEET
+from modules.core.errors import NotFoundError
 from modules.processing.extras.operation import Models, Operation, Piece, Tools, operations
 from modules.processing.extras.request import ExtrasRequest
-from modules.processing.extras.size import limited, result_size
+from modules.processing.extras.size import check_size, limited, result_size
 
 
 def upscale(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]:
     image, size, wish = piece.image, request.size, request.upscale
     target = result_size(image.width, image.height, size)
-    if target[0] * target[1] > MAX_SHEET:
-        raise UserError(
-            f"{target[0]}x{target[1]} is more than {MAX_SHEET:,} pixels.", hint="Scale by less, or limit the side."
-        )
+    check_size(*target)
     fields: dict[str, object] = dict(piece.fields)
     if size.to is not None:
         fields["Postprocess upscale to"] = f"{size.to.width}x{size.to.height}"
