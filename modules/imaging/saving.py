@@ -329,12 +329,18 @@ def _reserve(folder: Path, base: str, decoration: str, ending: str, options: Sav
             number += 1
             continue
         try:
-            if number not in _numbers(folder, base) if numbered else not path.exists():
+            if number not in _numbers(folder, base) if numbered else not _taken(path, options):
                 yield path
                 return
         finally:
             marker.unlink(missing_ok=True)
         number += 1
+
+
+def _taken(path: Path, options: SaveOptions) -> bool:
+    """Whether the picture, its JPEG copy or its text file would be written over another."""
+    beside = [".jpg"] * (options.copy_large is not None) + [".txt"] * options.save_txt
+    return path.exists() or any(path.with_suffix(one).exists() for one in beside)
 
 
 def _numbers(folder: Path, base: str) -> set[int]:

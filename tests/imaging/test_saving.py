@@ -66,6 +66,14 @@ def test_without_numbers_a_file_is_replaced_or_kept(tmp_path: Path):
     assert names == ["5-1.png", "5-2.png"]
 
 
+def test_a_number_is_added_where_what_lies_beside_would_be_written_over(tmp_path: Path):
+    for name in ("5.jpg", "5-1.txt"):
+        (tmp_path / name).write_bytes(b"own")
+    more = {"copy_large": LargeCopy(0, 4000), "save_txt": True}
+    assert save(tmp_path, add_number=False, on_existing="Add number suffix", **more).name == "5-2.png"
+    assert [(tmp_path / name).read_bytes() for name in ("5.jpg", "5-1.txt")] == [b"own", b"own"]
+
+
 def test_defaults_of_the_settings(tmp_path: Path):
     settings = Settings()
     options = SaveOptions.from_settings(settings)

@@ -145,7 +145,9 @@ class Finisher:
             chosen = replace(chosen, folder_pattern="", save_txt=False)
         if after.name and not grid:
             pattern = "[basename]-[generation_number]" if len(self.plan.pictures) > 1 else "[basename]"
-            name, chosen = replace(name, basename=after.name), replace(chosen, pattern=pattern, add_number=False)
+            name = replace(name, basename=after.name)
+            # a picture that was worked on may lie in that folder under the same name
+            chosen = replace(chosen, pattern=pattern, add_number=False, on_existing="Add number suffix")
         return saving.save_picture(image, folder, name=name, papers=papers, options=chosen, suffix=suffix, grid=grid)
 
     def _name(self, picture: PicturePlan, index: int) -> NameContext:

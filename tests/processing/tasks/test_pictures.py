@@ -307,3 +307,12 @@ def test_a_second_pass_that_would_enlarge_without_end_is_refused(engine: Engine)
     )
     with pytest.raises(UserError, match="before the cut"):
         engine.resolve(thin)
+
+
+def test_a_named_picture_is_never_written_over_another(engine: Engine) -> None:
+    folder = engine.paths.data / "own"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"own")
+    request = dataclasses.replace(BASE, after=After(folder="own", name="a", grid=False))
+    assert [Path(engine.run(request).pictures[0].path).name for _ in "ab"] == ["a-1.png", "a-2.png"]
+    assert (folder / "a.png").read_bytes() == b"own"
