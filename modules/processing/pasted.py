@@ -182,6 +182,9 @@ def _hires(take: _Taker, shape: Shape) -> tuple[Shape, Hires | None]:
         return shape, hires
     width, height = take.number("First pass size-1", "", 0), take.number("First pass size-2", "", 0)
     if not width or not height:
+        if shape.width < 1 or shape.height < 1:
+            take.unknown["First pass size"] = f"{width}x{height}"
+            return shape, hires
         width, height = old_first_pass(shape.width, shape.height)
     take.values |= {"width": width, "height": height, "hr_resize_x": shape.width, "hr_resize_y": shape.height}
     hires = dataclasses.replace(hires, width=shape.width, height=shape.height)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from modules.processing.pasted import request_from_infotext
-from modules.processing.requests import Hires, HiresPass, InitImage, Mask, MaskedImage, Noise, SoftInpainting
+from modules.processing.requests import Hires, HiresPass, InitImage, Mask, MaskedImage, Noise, SoftInpainting, Windows
 
 PAPER = "cat\nSteps: 9, {fields}, CFG scale: 5, Seed: 7, Size: 64x72"
 
@@ -95,3 +97,16 @@ def test_words_of_no_choice_are_told() -> None:
     assert pasted.unknown == {"Masked content": "grass"}
     assert isinstance(pasted.request.source, MaskedImage)
     assert pasted.request.source.fill == "original"
+
+
+@pytest.mark.parametrize("regions", ["[{}]", '[{"left": 0.1}]', "[3]", "{}", "nothing"])
+def test_regions_that_are_none_are_told_as_unknown(regions: str) -> None:
+    text = f"cat\nSteps: 9, Size: 64x72, Size method: windows, Window regions: {json.dumps(regions)}"
+    pasted = request_from_infotext(text)
+    assert pasted.unknown == {"Window regions": regions}
+    assert pasted.request.shape.windows == Windows()
+
+
+def test_sizes_of_nothing_are_told_as_unknown() -> None:
+    pasted = request_from_infotext("cat\nSteps: 9, Size: 0x0, Hires upscale: 2, First pass size: 0x0")
+    assert pasted.unknown == {"First pass size": "0x0"}
