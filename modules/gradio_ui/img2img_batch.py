@@ -48,6 +48,8 @@ def batch_requests(
         raise UserError(
             "Folders cannot be chosen here.", hint="Hand the pictures in one by one.", field="batch_input_dir"
         )
+    output = str(_named(values, "batch_output_dir") or "")
+    request = dataclasses.replace(request, after=dataclasses.replace(request.after, folder=output))
     found = _folder(values) if from_folder else _uploads(values)
     entries, unread = _readable(found)
     masks = _masks(values)
@@ -89,11 +91,20 @@ def _folder(values: Values) -> list[Entry]:
 
 
 def _existing(values: Values, control: str) -> Path:
-    text = str(values.get(control) or "").strip()
-    folder = Path(text).expanduser()
-    if not text or not folder.is_dir():
+    folder = _named(values, control)
+    if folder is None or not folder.is_dir():
+        text = str(values.get(control) or "").strip()
         raise UserError(f"There is no folder {text!r}.", hint="Write its whole path.", field=control)
     return folder
+
+
+def _named(values: Values, control: str) -> Path | None:
+    """The folder that a control names, which need not be there; "~" is a home."""
+    text = str(values.get(control) or "").strip()
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError:  # nobody's home
+        raise UserError(f"There is no home of {text!r}.", hint="Write its whole path.", field=control) from None
 
 
 def _uploads(values: Values) -> list[Entry]:
@@ -147,11 +158,8 @@ def _request(values: Values, request: Generate, store: PictureStore, entry: Entr
     made = dataclasses.replace(request, source=source_of(values, reference, mask, masked=bool(mask)))
     if values.get("batch_png_info"):
         made = _with_paper(values, made, _paper(values, entry, picture))
-    folder = str(values.get("batch_output_dir") or "").strip()
-    if folder:
-        made = dataclasses.replace(
-            made, after=dataclasses.replace(made.after, folder=folder, name=Path(entry.name).stem)
-        )
+    if made.after.folder:
+        made = dataclasses.replace(made, after=dataclasses.replace(made.after, name=Path(entry.name).stem))
     return made
 
 

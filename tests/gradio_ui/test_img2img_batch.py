@@ -109,3 +109,14 @@ def test_a_file_cut_off_in_the_middle_is_left_out(folder: Path, store: PictureSt
     (folder / "b.jpg").write_bytes((folder / "b.jpg").read_bytes()[:600])
     requests, _ = run({"batch_source": "folder", "batch_input_dir": str(folder), "batch_output_dir": "m"}, store)
     assert [one.after.name for one in requests] == ["a", "c"]
+
+
+def test_a_folder_may_be_named_from_a_home(folder: Path, store: PictureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    values = {"batch_source": "folder", "batch_input_dir": "~/pictures", "batch_output_dir": " ~/made "}
+    assert {one.after.folder for one in run(values, store)[0]} == {str(folder.parent / "made")}
+    for control in ("batch_input_dir", "batch_output_dir"):
+        with pytest.raises(UserError) as told:
+            run({**values, control: "~nobody-at-all/made"}, store)
+        assert told.value.field == control
