@@ -14,7 +14,7 @@ from PIL import Image
 
 from modules.core.errors import EaselError, UserError
 from modules.gradio_ui.generation_request import Values
-from modules.gradio_ui.img2img_request import source_of
+from modules.gradio_ui.img2img_request import scaled, source_of
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.inputs import PictureStore
 from modules.imaging.metadata import open_image, read_metadata
@@ -155,7 +155,8 @@ def _request(values: Values, request: Generate, store: PictureStore, entry: Entr
     mask = ""
     if masks is not None and (path := masks.of(entry.name)) is not None:
         mask = store.put(open_image(path))
-    made = dataclasses.replace(request, source=source_of(values, reference, mask, masked=bool(mask)))
+    made = scaled(values, request, store, reference)
+    made = dataclasses.replace(made, source=source_of(values, reference, mask, masked=bool(mask)))
     if values.get("batch_png_info"):
         made = _with_paper(values, made, _paper(values, entry, picture))
     if made.after.folder:

@@ -40,11 +40,17 @@ def mask_of(values: Values) -> str:
 
 def img2img_request(values: Values, store: PictureStore) -> Generate:
     """What the form says. What is drawn in colours is not in the picture yet: see `requests_of`."""
-    request = common_request(values)
     picture = picture_of(values)
+    request = scaled(values, common_request(values), store, picture)
+    return dataclasses.replace(request, source=source_of(values, picture, mask_of(values)))
+
+
+def scaled(values: Values, request: Generate, store: PictureStore, picture: str) -> Generate:
+    """The request with a size that follows the picture, where the form says so."""
     size = scaled_size(values, store, picture) if values.get("resize_by") == "by" and picture else None
-    shape = request.shape if size is None else dataclasses.replace(request.shape, width=size[0], height=size[1])
-    return dataclasses.replace(request, shape=shape, source=source_of(values, picture, mask_of(values)))
+    if size is None:
+        return request
+    return dataclasses.replace(request, shape=dataclasses.replace(request.shape, width=size[0], height=size[1]))
 
 
 def scaled_size(values: Values, store: PictureStore, picture: str) -> tuple[int, int] | None:

@@ -120,3 +120,10 @@ def test_a_folder_may_be_named_from_a_home(folder: Path, store: PictureStore, mo
         with pytest.raises(UserError) as told:
             run({**values, control: "~nobody-at-all/made"}, store)
         assert told.value.field == control
+
+
+def test_resizing_by_a_scale_follows_each_picture(folder: Path, store: PictureStore) -> None:
+    Image.new("RGB", (40, 24)).save(folder / "b.jpg")
+    values = {"batch_source": "folder", "batch_input_dir": str(folder), "resize_by": "by", "scale": 2.5}
+    requests, _ = run({**values, "width": 512, "height": 512}, store)
+    assert [(one.shape.width, one.shape.height) for one in requests] == [(40, 40), (100, 60), (40, 40)]
