@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from PIL import Image
@@ -12,6 +13,8 @@ from modules.imaging.infotext import parse_infotext
 from modules.imaging.metadata import read_metadata
 
 __all__ = ["Foreign", "read_any", "read_foreign", "readers"]
+
+log = logging.getLogger(__name__)
 
 import_folder("modules.imaging.foreign")
 
@@ -25,9 +28,20 @@ def read_any(image: Image.Image) -> tuple[str, dict[str, str], Foreign | None]:
 
 
 def read_foreign(items: Mapping[str, str], width: int, height: int) -> Foreign | None:
-    """None for our own pictures, A1111's, and those that tell nothing we know. `width`, `height`: of the picture."""
+    """None for our own pictures, A1111's, and those that tell nothing we know. `width`, `height`: of the picture.
+
+    A reader that fails is logged and passed over.
+    """
     told = parse_infotext(items.get("parameters", ""))
     fooocus = "fooocus_scheme" in items or told.get("Version", "").startswith("Fooocus")  # it writes A1111's way too
     if "Steps" in told and not fooocus:
         return None
-    return next((found for reader in readers if (found := reader(items, (width, height)))), None)
+    for name, reader in readers.items():
+        try:
+            found = reader(items, (width, height))
+        except Exception:  # strangers' texts have any shape, and none of them may keep a picture from being opened
+            log.exception("The reader of %s failed.", name)
+            continue
+        if found:
+            return found
+    return None

@@ -141,7 +141,11 @@ def _drawn(workflow: dict[str, Any]) -> dict[str, Node]:
     """The nodes of a workflow as they would run: links by id, widgets by their order."""
     if not isinstance(workflow.get("nodes"), list) or not isinstance(workflow.get("links"), list):
         return {}
-    sources = {one[0]: [str(one[1]), one[2]] for one in workflow["links"] if isinstance(one, list) and len(one) > 3}
+    sources = {
+        one[0]: [str(one[1]), one[2]]
+        for one in workflow["links"]
+        if isinstance(one, list) and len(one) > 3 and isinstance(one[0], (int, str))
+    }
     nodes: dict[str, Node] = {}
     for one in workflow["nodes"]:
         if not isinstance(one, dict) or one.get("mode") in (2, 4):  # muted, bypassed
@@ -151,8 +155,9 @@ def _drawn(workflow: dict[str, Any]) -> dict[str, Node]:
         values = dict(zip(names, widgets, strict=False)) if isinstance(widgets, list) else {}
         sockets = one.get("inputs")
         for socket in sockets if isinstance(sockets, list) else []:
-            if isinstance(socket, dict) and socket.get("link") in sources:
-                values[str(socket.get("name"))] = sources[socket["link"]]
+            link = socket.get("link") if isinstance(socket, dict) else None
+            if isinstance(link, (int, str)) and link in sources:
+                values[str(socket.get("name"))] = sources[link]
         nodes[str(one.get("id"))] = Node(str(one.get("id")), kind, values)
     return nodes
 

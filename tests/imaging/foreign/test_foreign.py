@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from modules.imaging.foreign import Foreign, read_any, read_foreign
+from modules.imaging.foreign import Foreign, read_any, read_foreign, readers
 from modules.imaging.foreign.invokeai import weights
 from modules.imaging.foreign.names import SAMPLERS, SCHEDULERS, SCHEDULES
 from modules.imaging.infotext import parse_infotext
@@ -441,3 +441,32 @@ def test_every_name_leads_to_one_of_ours() -> None:
 )
 def test_invokeais_weights(theirs: str, ours: str | None) -> None:
     assert weights(theirs) == (ours or theirs)
+
+
+def test_links_without_a_plain_id_are_not_followed() -> None:
+    sampler = {
+        "id": 3,
+        "type": "KSampler",
+        "widgets_values": [5, "fixed", 9],
+        "inputs": [{"name": "model", "link": []}],
+    }
+    nodes = [sampler, {"id": 4, "type": "X", "inputs": [{"name": "y", "link": {}}]}]
+    workflow = {"nodes": nodes, "links": [[[1], 4, 0, 3, 0], [{}, 4, 0, 3, 0]]}
+    fields, _ = read({"workflow": json.dumps(workflow)})
+    assert (fields["Seed"], fields["Steps"]) == ("5", "9")
+
+
+def test_a_reader_that_fails_leaves_the_picture_to_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(items: object, size: object) -> None:
+        raise KeyError("x")
+
+    items = {"prompt": json.dumps(graph())}
+    monkeypatch.setattr("modules.imaging.foreign.readers", {"Broken": fail, **dict(readers.items())})
+    found = read_foreign(items, 64, 48)
+    assert found is not None
+    assert found.program == "ComfyUI"
+    monkeypatch.setattr("modules.imaging.foreign.readers", {"Broken": fail})
+    assert read_foreign(items, 64, 48) is None
+    assert "The reader of Broken failed." in caplog.text
