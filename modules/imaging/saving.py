@@ -227,7 +227,7 @@ def save_picture(
         unix=options.unix_names,
         image_bytes=name.image_bytes or image.tobytes,
     )
-    try:
+    with refusals(folder):
         target = folder / render_pattern(options.folder_pattern, name)
         target.mkdir(parents=True, exist_ok=True)
         decoration = render_pattern(options.pattern, name).replace("/", "_")
@@ -239,13 +239,20 @@ def save_picture(
                 _copy_large(image, path, len(data), kept, options)
             if options.save_txt and papers.infotext:
                 write_atomic(path.with_suffix(".txt"), papers.infotext.encode("utf-8", "replace") + b"\n")
+    return path
+
+
+@contextlib.contextmanager
+def refusals(folder: Path) -> Iterator[None]:
+    """A disk that refuses becomes a UserError that names the folder alone."""
+    try:
+        yield
     except OSError as error:
         log.warning("Nothing could be saved in %s: %s", folder, error)  # whole here: the message may go further
         raise UserError(
             f"The picture could not be saved in {folder.name}: {error.strerror or type(error).__name__}.",
             hint="Check that the disk has room and that the folder can be written to.",
         ) from error
-    return path
 
 
 def _copy_large(image: Image.Image, path: Path, size_bytes: int, papers: Papers, options: SaveOptions) -> None:

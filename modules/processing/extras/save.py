@@ -75,7 +75,8 @@ class Saver:
         papers = papers_of(piece, png=options.format == "png")
         path = saving.save_picture(piece.image, folder, name=name, papers=papers, options=options)
         if piece.caption:
-            self._caption(piece, path.with_suffix(".txt"))
+            with saving.refusals(folder):
+                self._caption(piece, path.with_suffix(".txt"))
         infotext = piece.texts.get(_PARAMETERS, "")
         seed = parse_infotext(infotext).get("Seed", "")
         return Picture(

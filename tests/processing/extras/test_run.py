@@ -1,5 +1,6 @@
 """A whole request: sources, files, papers, interrupts, and what is refused."""
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,7 +151,7 @@ def test_a_folder_that_is_its_own_output_loses_nothing(studio: SimpleNamespace, 
     made = Extras(studio).run(ExtrasRequest(source=Folder(folder="in", output="./in", show=False), **DOUBLE))
     assert made.pictures == ()
     assert {name: (folder / name).read_bytes() for name in before} == before
-    assert sorted(one.name for one in folder.iterdir()) == sorted([*before, "a.png", "b-1.png"])
+    assert sorted(one.name for one in folder.iterdir()) == sorted([*before, "a-1.png", "b-1.png"])  # a.jpg might be its copy
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,20 @@ def test_captions_that_exist_are_treated_as_the_setting_says(studio, noise, acti
     )
     made = Extras(studio).run(wish).pictures[0]
     assert Path(made.path).with_suffix(".txt").read_text() == f"{expected}\n"
+
+
+def test_a_disk_that_has_no_room_for_a_caption_is_told(studio, noise, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (studio.paths.data / "in").mkdir()
+    noise(8, 8).save(studio.paths.data / "in" / "a.png")
+    monkeypatch.setattr("modules.processing.extras.save.write_atomic", refuse)
+    wish = ExtrasRequest(
+        source=Folder(folder="in", output="out"), dataset=Dataset(captions=Captions(by="text", text="new"))
+    )
+    with pytest.raises(UserError, match="could not be saved in out: No space left"):
+        Extras(studio).run(wish)
 
 
 @pytest.mark.parametrize("folder", ["", "nowhere", "in.png"])
