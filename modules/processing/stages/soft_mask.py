@@ -60,10 +60,11 @@ def mix_latents(original: torch.Tensor, painted: torch.Tensor, share: torch.Tens
 def changed_masks(blend: SoftBlend, final: torch.Tensor, size: tuple[int, int]) -> list[Image.Image]:
     """What of each result covers the original: masks L of size (width, height), from the latents' differences.
 
-    final: [B, C, h, w]. Where nothing changed the mask is black.
+    final: [n, C, h, w], the first n of the batch when it was interrupted. Where nothing changed the mask is black.
     """
     masks = []
-    for distance, share in zip((final - blend.latents).norm(dim=1), blend.mask[:, 0]):
+    original = blend.latents[: len(final)]
+    for distance, share in zip((final - original).norm(dim=1), blend.mask[:, 0]):
         covered = changed(np.asarray(distance.double().cpu()), np.asarray(share.double().cpu()), blend.soft)
         small = Image.fromarray((covered * 255).astype(np.uint8))
         masks.append(resize_picture(small, *size, "just").filter(ImageFilter.GaussianBlur(BLUR)))

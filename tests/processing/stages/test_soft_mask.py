@@ -136,3 +136,9 @@ def test_one_picture_of_a_batch_is_mixed_as_it_would_be_alone() -> None:
     blend = SoftBlend(latents=latents(1), mask=shares(), soft=SOFT)
     whole = blend(latents(2), torch.full((2,), 2.0), 0)
     assert torch.equal(blend.only(1)(latents(2)[1:], torch.full((1,), 2.0), 0), whole[1:])
+
+
+def test_of_an_interrupted_batch_the_finished_pictures_are_covered() -> None:
+    before, after = torch.zeros(3, 4, 8, 8), torch.rand(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    blend = SoftBlend(latents=before, mask=torch.ones(3, 1, 8, 8), soft=SOFT)
+    assert changed_masks(blend, after[:2], (64, 64)) == changed_masks(blend, after, (64, 64))[:2]
