@@ -27,7 +27,8 @@ def _picture(wish: Wish) -> Image.Image:
     images = init_of(wish.request).images
     if not images:
         raise UserError("There is no picture to enlarge.", hint="Choose one.", field="init_images")
-    return flatten(wish.engine.inputs.open(images[0]), wish.engine.settings[BACKGROUND])
+    settings = wish.engine.settings.with_overrides(wish.request.overrides)
+    return flatten(wish.engine.inputs.open(images[0]), settings[BACKGROUND])
 
 
 def _size(wish: Wish, width: int, height: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from modules.core.errors import UserError
 from modules.imaging.infotext import parse_infotext
 from modules.processing.requests import After, Generate, InitImage, Sampling, ScriptCall, Seed, Shape
 from modules.processing.scripts.fields import change, change_init
+from modules.processing.tasks.options import BACKGROUND
 
 
 @pytest.fixture
@@ -67,3 +68,13 @@ def test_each_batch_count_is_a_picture_of_its_own(engine, base):
 def test_an_overlap_as_large_as_the_tile_is_refused(engine, base):
     with pytest.raises(UserError, match="overlap is 64"):
         engine.resolve(asking(base, overlap=64))
+
+
+def test_what_is_transparent_takes_the_requests_background(engine, base):
+    clear = engine.inputs.put(Image.new("RGBA", (64, 64)))
+    request = asking(change_init(base, images=(clear,), strength=0.0), upscaler="None", overlap=0)
+    means = []
+    for colour in ("#000000", "#ffffff"):
+        made = engine.run(change(request, "overrides", {BACKGROUND.key: colour})).pictures[0]
+        means.append(np.asarray(made.open()).mean())
+    assert means[0] != means[1], means
