@@ -233,10 +233,12 @@ def save_picture(
         decoration = render_pattern(options.pattern, name).replace("/", "_")
         ending = f"{suffix}.{kind}"
         data = encode_image(image, kind, kept, quality=options.quality, lossless=options.lossless)
+        if kind in ("jpg", "jpeg") or not _large(image, len(data), options.copy_large):
+            options = dataclasses.replace(options, copy_large=None)
         with _reserve(target, grid, decoration, ending, options) as path:
             write_atomic(path, data)
-            if options.copy_large and kind not in ("jpg", "jpeg"):
-                _copy_large(image, path, len(data), kept, options)
+            if options.copy_large:
+                _copy_large(image, path, kept, options)
             if options.save_txt and papers.infotext:
                 write_atomic(path.with_suffix(".txt"), papers.infotext.encode("utf-8", "replace") + b"\n")
     return path
@@ -255,12 +257,14 @@ def refusals(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _copy_large(image: Image.Image, path: Path, size_bytes: int, papers: Papers, options: SaveOptions) -> None:
+def _large(image: Image.Image, size_bytes: int, limits: LargeCopy | None) -> bool:
+    return limits is not None and (max(image.size) > limits.side or size_bytes > limits.above_bytes)
+
+
+def _copy_large(image: Image.Image, path: Path, papers: Papers, options: SaveOptions) -> None:
     """A JPEG beside a picture that many sites would refuse, called export_for_4chan elsewhere."""
     assert options.copy_large is not None
     side, longest = options.copy_large.side, max(image.size)
-    if longest <= side and size_bytes <= options.copy_large.above_bytes:
-        return
     if longest > side:
         smaller = (max(1, round(image.width * side / longest)), max(1, round(image.height * side / longest)))
         image = image.resize(smaller, Image.Resampling.LANCZOS)

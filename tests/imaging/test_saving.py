@@ -69,8 +69,9 @@ def test_without_numbers_a_file_is_replaced_or_kept(tmp_path: Path):
 def test_a_number_is_added_where_what_lies_beside_would_be_written_over(tmp_path: Path):
     for name in ("5.jpg", "5-1.txt"):
         (tmp_path / name).write_bytes(b"own")
-    more = {"copy_large": LargeCopy(0, 4000), "save_txt": True}
-    assert save(tmp_path, add_number=False, on_existing="Add number suffix", **more).name == "5-2.png"
+    more = {"add_number": False, "on_existing": "Add number suffix", "save_txt": True}
+    assert save(tmp_path, copy_large=LargeCopy(0, 4000), **more).name == "5-2.png"
+    assert save(tmp_path, copy_large=LargeCopy(10**9, 4000), **more).name == "5.png"  # no copy is made
     assert [(tmp_path / name).read_bytes() for name in ("5.jpg", "5-1.txt")] == [b"own", b"own"]
 
 
