@@ -39,7 +39,8 @@ def picture_condition(
 ) -> torch.Tensor | None:
     """What the network sees of its source, [B, c, h, w]; None where it has no such channels.
 
-    pixels: RGB [B, 3, H, W] in [-1, 1]; latents: of the same; mask: [B or 1, 1, H, W], 1 is painted anew, None: all of it.
+    pixels: RGB [B, 3, H, W] in [-1, 1]; latents: of the same; mask: [B or 1, 1, H, W], 1 is painted anew,
+    None: all.
     weight: how much of the masked area is hidden from an inpainting model.
     """
     if extra_channels(model) <= 0:

@@ -2,8 +2,8 @@
 
 MultiDiffusion (arXiv:2302.08113) weighs the windows evenly, Mixture of Diffusers (arXiv:2302.02412) by a Gaussian
 around each window's middle. Every window predicts its part of the whole picture's x0; where windows overlap, the
-weighted mean is taken, and the sampler goes on with the whole picture. The windows lie elsewhere at every noise level,
-so that nothing in the picture ends where a window does.
+weighted mean is taken, and the sampler goes on with the whole picture. The windows stay where they are while things find
+their places, and then move at every noise level, so that nothing ends where a window does.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEVIATION = 0.15  # of the Gaussian, in sides of a window
 GOLDEN = 0.618034  # its multiples, modulo 1, never come close to each other
+SETTLED = 0.3  # sigma below which the windows move: it is decided what is where, and only borders are left to hide
 Place = tuple[int, int]  # top, left: in latents
 
 
@@ -81,7 +82,7 @@ class WindowedNetwork(Network):
         """How far the windows of this noise level are moved, in shares of their distance."""
         if sigma != self._sigma:
             self._turn, self._sigma = self._turn + 1, sigma
-        return self._turn * GOLDEN % 1
+        return self._turn * GOLDEN % 1 if sigma < SETTLED else 0.0
 
     def _around(self, size: tuple[int, int], whole: tuple[int, int], wrap: tuple[bool, bool]):
         """Windows are cut around the edges that meet; convolutions wrap only where a window holds a whole side."""
