@@ -17,12 +17,11 @@ from modules.gradio_ui.generation_request import Values
 from modules.gradio_ui.img2img_request import scaled, source_of
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.inputs import PictureStore
-from modules.imaging.metadata import open_image, read_metadata
+from modules.imaging.metadata import FORMATS, SUFFIXES, open_image, read_metadata
 from modules.processing.pasted import request_from_fields
 from modules.processing.requests import Generate
 
 log = logging.getLogger(__name__)
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 PROPERTIES = ("Prompt", "Negative prompt", "Seed", "CFG scale", "Sampler", "Steps", "Model hash")
 
 
@@ -84,9 +83,9 @@ class Masks:
 
 def _folder(values: Values) -> list[Entry]:
     folder = _existing(values, "batch_input_dir")
-    files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in ENDINGS and one.is_file())
+    files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file())
     if not files:
-        raise UserError(f"There is no picture in {folder}.", hint=f"Read are {', '.join(ENDINGS)}.", field="batch")
+        raise UserError(f"There is no picture in {folder}.", hint=f"Read are {', '.join(SUFFIXES)}.", field="batch")
     return [Entry(one.name, path=one) for one in files]
 
 
@@ -124,7 +123,7 @@ def _readable(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
     for one in entries:
         try:
             if one.path is not None:
-                with Image.open(one.path):
+                with Image.open(one.path, formats=FORMATS):
                     pass
             good.append(one)
         except (OSError, ValueError, Image.DecompressionBombError):
@@ -136,7 +135,7 @@ def _masks(values: Values) -> Masks | None:
     if not values.get("batch_mask_dir"):
         return None
     folder = _existing(values, "batch_mask_dir")
-    files = tuple(sorted(one for one in folder.iterdir() if one.suffix.lower() in ENDINGS))
+    files = tuple(sorted(one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES))
     if not files:
         raise UserError(f"There is no mask in {folder}.", hint="One for all, or one of each name.", field="batch")
     return Masks(files)

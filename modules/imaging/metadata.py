@@ -21,6 +21,7 @@ from modules.core.errors import NotFoundError, UserError
 from modules.imaging.infotext import whole_text
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF")  # the only decoders that strangers' files ever reach
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif")  # of their files, read from folders
 MAX_PIXELS = 64_000_000
 MAX_SHEET = 170_000_000  # pixels of a file of which only the papers are read, such as a large grid
 MAX_TEXT = 1 << 20  # characters of one text item; longer ones are dropped on reading

@@ -12,6 +12,7 @@ from modules.core.errors import UserError
 from modules.gradio_ui.img2img_batch import batch_requests
 from modules.gradio_ui.img2img_request import img2img_request
 from modules.imaging.inputs import PictureStore
+from modules.imaging.metadata import SUFFIXES
 from modules.processing.requests import InitImage, MaskedImage
 
 
@@ -127,3 +128,17 @@ def test_resizing_by_a_scale_follows_each_picture(folder: Path, store: PictureSt
     values = {"batch_source": "folder", "batch_input_dir": str(folder), "resize_by": "by", "scale": 2.5}
     requests, _ = run({**values, "width": 512, "height": 512}, store)
     assert [(one.shape.width, one.shape.height) for one in requests] == [(40, 40), (100, 60), (40, 40)]
+
+
+def test_every_format_that_can_be_read_is_taken_and_no_other(tmp_path: Path, store: PictureStore) -> None:
+    folder = tmp_path / "formats"
+    folder.mkdir()
+    for suffix in SUFFIXES:
+        Image.new("RGB", (16, 16)).save(folder / f"picture-of{suffix.replace('.', '-')}{suffix}")
+    Image.new("RGB", (16, 16)).save(folder / "scan.tif")
+    Image.new("RGB", (16, 16)).save(folder / "renamed.png", "TIFF")
+    values = {"batch_source": "folder", "batch_input_dir": str(folder), "batch_output_dir": "made"}
+    requests, note = run(values, store)
+    assert len(requests) == len(SUFFIXES)
+    assert "renamed.png" in note
+    assert "scan.tif" not in note

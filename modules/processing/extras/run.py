@@ -16,7 +16,7 @@ from modules.core.errors import EaselError, NotFoundError, UserError
 from modules.core.paths import Paths
 from modules.core.settings import Setting, Settings, define
 from modules.imaging.inputs import PictureStore, upright
-from modules.imaging.metadata import open_image, read_metadata
+from modules.imaging.metadata import SUFFIXES, open_image, read_metadata
 from modules.processing.extras.operation import (
     Models,
     Piece,
@@ -30,7 +30,6 @@ from modules.processing.faces import Faces
 from modules.processing.progress import Control, Interrupted, Picture, Progress, Report, no_report
 from modules.processing.upscalers import Upscalers
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".gif")
 TOLD = 20  # skipped files that are named
 CACHED = define(
     Setting(
