@@ -2,8 +2,8 @@
 
 MultiDiffusion (arXiv:2302.08113) weighs the windows evenly, Mixture of Diffusers (arXiv:2302.02412) by a Gaussian
 around each window's middle. Every window predicts its part of the whole picture's x0; where windows overlap, the
-weighted mean is taken, and the sampler goes on with the whole picture. The windows stay where they are while things find
-their places, and then move at every noise level, so that nothing ends where a window does.
+weighted mean is taken, and the sampler goes on with the whole picture. The windows stay where they are while things
+find their places, and then move at every noise level, so that nothing ends where a window does.
 """
 
 from __future__ import annotations

@@ -144,10 +144,11 @@ def test_a_region_outside_of_the_picture_is_refused(change):
         windows_for(Windows(regions=(Region(**told),)), (512, 512), 8)
 
 
-def test_windows_lie_elsewhere_at_every_noise_level():
+def test_windows_lie_elsewhere_at_every_low_noise_level():
     windowed, _ = network(x0_of_places, size=128, overlap=64)
-    shifts = [windowed._shift(sigma) for sigma in (9.0, 9.0, 5.0, 2.0, 1.0)]
-    assert shifts[0] == shifts[1] == 0
+    shifts = [windowed._shift(sigma) for sigma in (9.0, 9.0, 1.0, 0.29, 0.2, 0.2, 0.1)]
+    assert shifts[0] == shifts[1] == shifts[2] == 0
+    assert shifts[4] == shifts[5]
     assert len({round(one, 3) for one in shifts}) == 4
     for shift in shifts:
         starts = window_starts(100, 16, 8, shift=shift)
