@@ -51,6 +51,7 @@ def request_for(method: str, width: int, height: int, steps: int, prompt: str = 
         seed=Seed(seed=seed),
         sampling=Sampling(sampler="DPM++ 2M", steps=steps, cfg_scale=5),
         after=After(save=False, grid=False, hires=hires),
+        overrides={"vae_tiling": "never" if method == "direct" else "always"},
     )
 
 

@@ -36,6 +36,7 @@ class WindowedNetwork(Network):
         self.windows = windows
         self.size = windows.size // model.vae_factor
         self.overlap = windows.overlap // model.vae_factor
+        self.grid = 2 ** (len(model.unet.config["block_out_channels"]) - 1)  # what the network halves evenly
         self._turn, self._sigma = -1, -1.0  # the noise level of the last call, and how many came before it
 
     @torch.no_grad()
@@ -55,7 +56,7 @@ class WindowedNetwork(Network):
         wrap = wrapped_axes(self.model.unet)
         share = self._shift(float(sigma[0]))
         rows, columns = (
-            window_starts(length, side, self.overlap, wrap=around, shift=share)
+            window_starts(length, side, self.overlap, wrap=around, shift=share, grid=self.grid)
             for length, side, around in zip(whole, size, wrap)
         )
         places = [(top, left) for top in rows for left in columns]
@@ -110,21 +111,22 @@ class WindowedNetwork(Network):
         return {"text_embeds": added["text_embeds"].repeat(len(places), 1), "time_ids": torch.cat(ids)}
 
 
-def window_starts(length: int, side: int, overlap: int, *, wrap: bool = False, shift: float = 0.0) -> list[int]:
-    """Evenly spread windows that overlap by at least `overlap`, from edge to edge, or around the edge.
+def window_starts(
+    length: int, side: int, overlap: int, *, wrap: bool = False, shift: float = 0.0, grid: int = 1
+) -> list[int]:
+    """Windows that overlap by at least `overlap`, from edge to edge, or around the edge.
 
-    shift: all but those at the edges are moved, by this share of the distance between two.
+    shift: those inside are moved, by this share of the distance between two. grid: they begin at multiples of it.
     """
     if side >= length:
         return [0]
     step = side - min(overlap, side - 1)
+    grid = grid if grid <= step else 1
+    step = step // grid * grid
+    offset = int(shift * step) // grid * grid
     if wrap:
-        count = -(-length // step)
-        return [round((index + shift) * length / count) for index in range(count)]
-    last = length - side
-    count = -(-last // step)
-    inner = (round((index + shift) * last / count) for index in range(count))
-    return sorted({0, *inner, last})
+        return list(range(offset, offset + length, step))
+    return sorted({0, *range(step - offset, length - side, step), length - side})
 
 
 def window_weights(size: tuple[int, int], kind: Literal["mixture", "multi"]) -> torch.Tensor:

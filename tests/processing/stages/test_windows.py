@@ -25,6 +25,7 @@ class Told(torch.nn.Module):
         self.anchor = torch.nn.Conv2d(1, 1, 1)
         self.answer = answer
         self.seen = []
+        self.config = {"block_out_channels": (8, 8, 8)}
 
     def forward(self, x, time, **told):
         self.seen.append((x, told))
@@ -57,10 +58,13 @@ def test_weights_sum_to_one_everywhere(kind, shape):
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-def test_windows_cover_every_place_and_overlap_enough(wrap):
-    for length in range(16, 90):
+@pytest.mark.parametrize("shift", [0.0, 0.618, 0.99])
+@pytest.mark.parametrize("grid", [1, 4, 8])
+def test_windows_cover_every_place_and_overlap_enough(wrap, shift, grid):
+    for length in range(17, 90):
         for overlap in (0, 4, 8, 15):
-            starts = window_starts(length, 16, overlap, wrap=wrap)
+            starts = window_starts(length, 16, overlap, wrap=wrap, shift=shift, grid=grid)
+            assert all(start % grid == 0 for start in starts[: None if wrap else -1]) or grid > 16 - overlap
             seen = {(start + place) % length for start in starts for place in range(16)}
             assert seen == set(range(length))
             assert all(b - a <= 16 - overlap for a, b in itertools.pairwise(starts))
