@@ -385,10 +385,11 @@ class DrawingBox extends PictureBox {
         while (this.saving) await this.saving;
         if (!this.unsaved || !this.reference) return;
         this.unsaved = false;
+        const {reference, done} = this; // another picture has another list of steps, even if it is the same again
         this.saving = (async () => {
             const empty = !this.copyHasInk();
             const kept = empty ? {reference: ""} : await keepPicture({file: new File([await blobOf(this.layer)], "drawn.png")});
-            setValue(this.drawn, kept.reference);
+            if (this.reference === reference && this.done === done) setValue(this.drawn, kept.reference);
         })();
         try { await this.saving; } catch (error) { this.unsaved = true; throw error; } finally { this.saving = null; }
     }

@@ -1,0 +1,56 @@
+"""A canvas and a pile of pictures whose uploads take long: nothing is mixed up, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+BOX = "easel.canvases.img2maskimg"
+DRAWN = "box('img2img_inpaint_drawn').value"
+
+
+UPLOAD = """async (colour) => {
+    const made = make("canvas", {width: 64, height: 64}), pen = made.getContext("2d");
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 64, 64);
+    return (await keepAtOnce({file: new File([await blobOf(made)], `${colour}.png`)})).reference;
+}"""
+
+
+@pytest.fixture
+def canvas(page: Any) -> Iterator[Any]:
+    """The page with a red picture to inpaint; `hold()` keeps back the answers to uploads until `letGo()`."""
+    page.evaluate("""() => {
+        window.keepAtOnce ??= keepPicture;
+        let gate = null;
+        window.hold = () => { gate = new Promise((done) => { window.letGo = done; }); };
+        keepPicture = async (what) => { const waits = gate, kept = await keepAtOnce(what); await waits; return kept; };
+    }""")
+    page.click("#tab_button_img2img")
+    page.click("[data-panel=img2img_inpaint_tab]")
+    red = page.evaluate(UPLOAD, "red")
+    page.evaluate(f"(red) => {BOX}.put(red)", red)
+    yield page
+    page.evaluate(f"{BOX}.reference && {BOX}.remove()")
+
+
+@pytest.mark.parametrize("colour", ["blue", "red"])
+def test_a_mask_that_arrives_late_is_not_laid_on_another_picture(canvas: Any, colour: str) -> None:
+    other = canvas.evaluate(UPLOAD, colour)
+    drawn = canvas.evaluate(
+        f"""async (other) => {{
+            hold();
+            {BOX}.change(() => {BOX}.fill());
+            const settled = {BOX}.settle();
+            await {BOX}.put(other);
+            letGo();
+            await settled;
+            return {DRAWN};
+        }}""",
+        other,
+    )
+    assert canvas.evaluate(f"{BOX}.reference") == other
+    assert drawn == ""
