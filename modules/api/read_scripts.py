@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modules.api.limits import MAX_PICTURES
+from modules.api.limits import MAX_PICTURES, check_limits
 from modules.api.models import Img2Img, Txt2Img
 from modules.core.errors import NotFoundError, UserError
 from modules.processing.requests import Generate, ScriptCall, SoftInpainting
@@ -165,11 +165,18 @@ def read_script(name: str | None, args: list[Any] | dict[str, Any], tab: Tab) ->
 
 
 def check_script_limits(request: Generate, engine: Engine) -> None:
-    """UserError when a request makes more pictures through its script than the owner allows for one call."""
+    """UserError when a request makes more or larger pictures through its script than the owner allows for one call."""
     if request.after.script is None:
         return
     script, wish = read_wish(request, engine)
-    pictures = request.shape.batch_size * request.shape.batch_count * script.expected(wish)
+    expected, asked = script.expected(wish), script.asks(wish)
+    for one in asked:
+        try:
+            check_limits(one, engine.settings)
+        except UserError as error:
+            raise UserError(f"{script.title}: {error.message}", hint=error.hint, field="script_args") from error
+    own = asked if len(asked) == expected else [wish.request] * expected
+    pictures = sum(max(one.shape.batch_size, 1) * max(one.shape.batch_count, 1) for one in own)
     if pictures > engine.settings[MAX_PICTURES]:
         raise UserError(
             f"{script.title} would make {pictures} pictures, but at most {engine.settings[MAX_PICTURES]} are allowed.",

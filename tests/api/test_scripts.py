@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modules.api.limits import MAX_PIXELS
 from modules.api.models import Txt2Img
 from modules.api.read_scripts import read_script, with_always_on
 from modules.core.errors import UserError
@@ -116,3 +117,33 @@ def test_a_null_argument_takes_its_default() -> None:
     assert call.arguments == {"different_seeds": True}
     with pytest.raises(UserError, match="not found"):
         read_script("Prompt matrixx", [], "txt2img")
+
+
+LARGE = [
+    ("txt2img", "Prompts from file or textbox", {"prompts": "--n_iter 101 --prompt cat"}, "101 pictures"),
+    ("txt2img", "Prompts from file or textbox", {"prompts": "--n_iter 60 --prompt a\n" * 2}, "120 pictures"),
+    ("txt2img", "Prompts from file or textbox", {"prompts": "--width 4096 --height 4096 --prompt a"}, "4096x4096"),
+    ("txt2img", "X/Y/Z plot", {"x_type": "Size", "x_values": "64x64, 2048x4096"}, "2048x4096"),
+    ("img2img", "SD upscale", {"upscaler": "Lanczos", "scale": 4.0, "overlap": 16}, "800x1200 is 960000 pixels"),
+    ("img2img", "Outpainting mk2", {"directions": ["left"], "pixels": 256}, "456x300 is 136800 pixels"),
+    ("img2img", "Poor man's outpainting", {"directions": ["up"], "pixels": 256}, "200x556 is 111200 pixels"),
+]
+
+
+@pytest.mark.parametrize(("tab", "name", "arguments", "words"), LARGE)
+def test_what_a_script_makes_of_a_request_has_the_same_limits(
+    served: Any, tab: str, name: str, arguments: Any, words: str
+) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (200, 300), "red").save(data, "PNG")
+    body = {**SMALL, "script_name": name, "script_args": arguments}
+    if tab == "img2img":
+        body["init_images"] = [base64.b64encode(data.getvalue()).decode()]
+        served.engine.settings.update({MAX_PIXELS.key: 100_000})
+    try:
+        reply = served.client.post(f"/sdapi/v1/{tab}", json=body)
+    finally:
+        served.engine.settings.update({MAX_PIXELS.key: MAX_PIXELS.default})
+    assert reply.status_code == 422
+    assert words in reply.text
+    assert '"script_args"' in reply.text

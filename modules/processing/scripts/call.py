@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -47,8 +48,8 @@ class Call:
     ) -> Result:
         """Run one request. Without pictures when it failed, was skipped, or the job is to stop; what failed is told.
 
-        `show`: its pictures are the job's; else they are the script's to work with, and are not saved. `fields`: what
-        the script adds to their infotexts.
+        `show`: its pictures are the job's; else they are the script's to `take`, and are not saved. `fields`: what the
+        script adds to their infotexts.
         """
         done = len(self.made)
         after = dataclasses.replace(request.after, script=None, save=request.after.save and show)
@@ -67,6 +68,13 @@ class Call:
                 self.warnings.append(f"{title}: {error}" if title else str(error))
         self.made.append(result)
         return result
+
+    def take(self, result: Result) -> list[tuple[Image.Image, str]]:
+        """The pictures of a request that was not shown, and their infotexts; the files, which no one knows of, go."""
+        taken = [(one.open(), one.infotext) for one in result.pictures if one.kind == "sample"]
+        for one in result.pictures:
+            Path(one.path).unlink(missing_ok=True)
+        return taken
 
     @contextlib.contextmanager
     def _telling(self, fields: Mapping[str, object]) -> Iterator[None]:

@@ -71,3 +71,7 @@ def with_fixed_seeds(request: Generate) -> Generate:
 
 def _moment(refiner: Refiner | None) -> float:
     return refiner.switch_at if refiner else Refiner(checkpoint="").switch_at
+
+
+def with_size(request: Generate, width: int, height: int) -> Generate:
+    return dataclasses.replace(request, shape=dataclasses.replace(request.shape, width=width, height=height))

@@ -15,12 +15,13 @@ from modules.processing.info import Result
 from modules.processing.progress import Picture
 from modules.processing.requests import Fill, Generate, InitImage, Mask, MaskedImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, init_of, with_fixed_seeds
+from modules.processing.scripts.fields import change, init_of, with_fixed_seeds, with_size
 from modules.processing.scripts.script import Argument, Wish
 from modules.processing.tasks import options
 
 Bools = NDArray[np.bool_]
 SIDES = ("left", "right", "up", "down")
+SIDES_FROM, SIDES_TO = 64, 16384  # pixels of a result
 DIRECTIONS = Argument(
     name="directions",
     label="Outpainting direction",
@@ -86,8 +87,16 @@ def edges(image: Image.Image, new: Bools, seed: int) -> Image.Image:
     return image
 
 
+def larger(wish: Wish) -> list[Generate]:
+    """The request at the size of its result."""
+    return [with_size(wish.request, *Margins.of(wish).size(*picture_size(wish)))]
+
+
 def picture_size(wish: Wish) -> tuple[int, int]:
-    """Width and height of the pictures to extend; UserError when they differ, for they share their masks."""
+    """Width and height of the pictures to extend.
+
+    UserError when they differ, for they share their masks, or when what they become is no size of a picture.
+    """
     sizes = {wish.engine.inputs.open(one).size for one in init_of(wish.request).images}
     if len(sizes) > 1:
         raise UserError(
@@ -95,7 +104,15 @@ def picture_size(wish: Wish) -> tuple[int, int]:
         )
     if not sizes:
         raise UserError("There is no picture to extend.", hint="Choose one.", field="init_images")
-    return sizes.pop()
+    size = sizes.pop()
+    for name, side in zip(("width", "height"), Margins.of(wish).size(*size)):
+        if not SIDES_FROM <= side <= SIDES_TO:
+            raise UserError(
+                f"The extended {name} is {side}, but {SIDES_FROM} to {SIDES_TO} pixels are possible.",
+                hint="Extend by other pixels, or resize the picture first.",
+                field="script.pixels",
+            )
+    return size
 
 
 def outpaint(call: Call, windows: Sequence[Window], seam: Seam, ground: Ground = edges) -> Result:
@@ -125,11 +142,11 @@ def _extended(
         grown = [ground(window.grow.extend(one), new, seed + k) if new.any() else one for k, one in enumerate(pictures)]
         wish = _request(call.wish, change(request, "seed.seed", seed), grown, window, seam)
         result = call.make(wish, window.title, show=False)
-        made = [one for one in result.pictures if one.kind == "sample"]
-        if result.interrupted or len(made) < len(pictures):
+        parts = call.take(result)
+        if result.interrupted or len(parts) < len(pictures):
             break
-        pictures = [_placed(one, part.open(), window.box) for one, part in zip(grown, made)]
-        infotexts = infotexts or [one.infotext for one in made]
+        pictures = [_placed(one, part, window.box) for one, (part, _) in zip(grown, parts)]
+        infotexts = infotexts or [infotext for _, infotext in parts]
     return pictures, infotexts
 
 

@@ -14,6 +14,7 @@ from modules.processing.scripts.outpainting import (
     Margins,
     Seam,
     Window,
+    larger,
     outpaint,
     picture_size,
 )
@@ -89,7 +90,8 @@ def _windows(wish: Wish) -> list[Window]:
             hint="How far that noise strays from the picture's colours.",
         ),
     ),
-    count=lambda wish: len(wish.several("directions")) * wish.request.shape.batch_count,
+    count=lambda wish: len(_windows(wish)) * wish.request.shape.batch_count,
+    asks=larger,
 )
 def outpainting_mk2(call: Call) -> Result:
     wish = call.wish

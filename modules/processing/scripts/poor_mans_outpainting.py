@@ -8,7 +8,7 @@ from modules.imaging.tiles import tile_boxes
 from modules.processing.info import Result
 from modules.processing.requests import Fill
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.outpainting import DIRECTIONS, Margins, Seam, Window, outpaint, picture_size
+from modules.processing.scripts.outpainting import DIRECTIONS, Margins, Seam, Window, larger, outpaint, picture_size
 from modules.processing.scripts.script import Argument, Wish, register_script
 
 
@@ -62,6 +62,7 @@ def _windows(wish: Wish) -> list[Window]:
         DIRECTIONS,
     ),
     count=lambda wish: len(_windows(wish)) * wish.request.shape.batch_count,
+    asks=larger,
 )
 def poor_mans_outpainting(call: Call) -> Result:
     wish = call.wish

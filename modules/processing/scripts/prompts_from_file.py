@@ -188,6 +188,7 @@ def _requests(wish: Wish) -> list[tuple[Generate, Line]]:
         ),
     ),
     count=lambda wish: len(_requests(wish)),
+    asks=lambda wish: [one for one, _ in _requests(wish)],
 )
 def prompts_from_file(call: Call) -> Result:
     for at, (request, line) in enumerate(_requests(call.wish), 1):

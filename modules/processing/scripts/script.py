@@ -138,7 +138,8 @@ class Wish:
 class Script:
     """A way to make many requests of one. `title` is A1111's, `about` says in one line what it does.
 
-    `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them. `paste`: arguments
+    `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them. `asks`: those that
+    differ from the wish's in size or number, and one of the result's size where that is larger. `paste`: arguments
     from the fields of an infotext that names the script, taken out of them.
     """
 
@@ -148,6 +149,7 @@ class Script:
     tabs: tuple[Tab, ...] = BOTH
     arguments: tuple[Argument, ...] = ()
     count: Callable[[Wish], int] = field(default=lambda wish: 1)
+    asks: Callable[[Wish], Sequence[Generate]] = field(default=lambda wish: ())
     paste: Callable[[dict[str, str]], dict[str, JsonValue]] = field(default=lambda fields: {})
 
     def read(self, given: Mapping[str, object], engine: Engine, tab: Tab) -> dict[str, JsonValue]:
@@ -183,13 +185,16 @@ def register_script(
     tabs: tuple[Tab, ...] = BOTH,
     arguments: tuple[Argument, ...] = (),
     count: Callable[[Wish], int] = lambda wish: 1,
+    asks: Callable[[Wish], Sequence[Generate]] = lambda wish: (),
     paste: Callable[[dict[str, str]], dict[str, JsonValue]] = lambda fields: {},
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Decorator that adds the function below it as the script's `run`."""
 
     def add(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
-        made = Script(title=title, about=about, run=run, tabs=tabs, arguments=arguments, count=count, paste=paste)
-        scripts.add(title, made)
+        told = Script(
+            title=title, about=about, run=run, tabs=tabs, arguments=arguments, count=count, asks=asks, paste=paste
+        )
+        scripts.add(title, told)
         return run
 
     return add

@@ -14,7 +14,7 @@ from modules.processing.info import Result
 from modules.processing.progress import Interrupted, Picture
 from modules.processing.requests import Generate, MaskedImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, init_of, with_fixed_seeds
+from modules.processing.scripts.fields import change, init_of, with_fixed_seeds, with_size
 from modules.processing.scripts.script import Argument, Wish, register_script
 from modules.processing.tasks.options import BACKGROUND
 
@@ -100,6 +100,7 @@ def _count(wish: Wish) -> int:
         ),
     ),
     count=_count,
+    asks=lambda wish: [with_size(wish.request, *_size(wish, *_picture(wish).size))],
 )
 def sd_upscale(call: Call) -> Result:
     wish = call.wish
@@ -129,9 +130,7 @@ def _tiles(
 ) -> tuple[list[Image.Image], str]:
     """The tiles worked on, those left as they are that could not be, and the first one's infotext."""
     size, done, infotext = request.shape.batch_size, list(tiles), ""
-    width, height = tiles[0].size
-    request = change(change(request, "shape.width", width), "shape.height", height)
-    request = change(request, "after.grid", False)
+    request = change(with_size(request, *tiles[0].size), "after.grid", False)
     for start in range(0, len(tiles), size):
         part = tiles[start : start + size]
         init = dataclasses.replace(
@@ -141,7 +140,7 @@ def _tiles(
         asked = change(asked, "seed.seed", request.seed.seed + start // size)
         title = f"Tile {start + 1} of {len(tiles)}"
         made = call.make(asked, title, show=False, fields=fields)
-        for at, one in enumerate(made.pictures):
-            done[start + at] = one.open()
-            infotext = infotext or one.infotext
+        for at, (tile, told) in enumerate(call.take(made)):
+            done[start + at] = tile
+            infotext = infotext or told
     return done, infotext

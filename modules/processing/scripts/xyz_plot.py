@@ -156,6 +156,11 @@ def _count(wish: Wish) -> int:
     return x * y * z
 
 
+def _asks(wish: Wish) -> list[Generate]:
+    plot = read_plot(wish)
+    return [plot.cell(place) for place in plot.cells()]
+
+
 def _paste(fields: dict[str, str]) -> dict[str, JsonValue]:
     """The axes that an infotext tells of; seeds that were drawn instead of -1 are those drawn."""
     found: dict[str, JsonValue] = {}
@@ -235,6 +240,7 @@ def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
         _flag("csv_mode", "Use text inputs instead of dropdowns", "The values are those typed, not those picked."),
     ),
     count=_count,
+    asks=_asks,
     paste=_paste,
 )
 def xyz_plot(call: Call) -> Result:

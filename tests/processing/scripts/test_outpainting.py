@@ -120,3 +120,17 @@ def test_nothing_but_the_result_is_saved(engine, tmp_path: Path) -> None:
     request = asking(engine, MK2, scene(), directions=["left", "up"])
     engine.run(dataclasses.replace(request, after=dataclasses.replace(request.after, save=True, grid=True)))
     assert len(list((tmp_path / "outputs").rglob("*.png"))) == 1
+
+
+@BOTH
+def test_windows_leave_no_files_behind(engine, name) -> None:
+    before = {*engine.paths.results.rglob("*")}
+    made = engine.run(asking(engine, name, scene(), directions=["left", "right"])).pictures
+    assert [str(one) for one in {*engine.paths.results.rglob("*")} - before if one.is_file()] == [made[0].path]
+
+
+@BOTH
+@pytest.mark.parametrize("size", [(16370, 64), (64, 30)])
+def test_a_result_of_no_possible_size_is_refused_before_painting(engine, name, size) -> None:
+    with pytest.raises(UserError, match="but 64 to 16384 pixels are possible"):
+        engine.resolve(asking(engine, name, scene(*size), directions=["left", "up"]))

@@ -78,3 +78,9 @@ def test_what_is_transparent_takes_the_requests_background(engine, base):
         made = engine.run(change(request, "overrides", {BACKGROUND.key: colour})).pictures[0]
         means.append(np.asarray(made.open()).mean())
     assert means[0] != means[1], means
+
+
+def test_tiles_leave_no_files_behind(engine, base):
+    before = {*engine.paths.results.rglob("*")}
+    made = engine.run(asking(base, upscaler="Nearest", scale=2.0, overlap=0)).pictures
+    assert [str(one) for one in {*engine.paths.results.rglob("*")} - before if one.is_file()] == [made[0].path]
