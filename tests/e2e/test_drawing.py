@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
+
+from modules.imaging.metadata import Papers
+from modules.imaging.saving import encode_image
 
 pytestmark = pytest.mark.browser
 BOX = "easel.canvases.img2maskimg"
+PICTURE = encode_image(Image.new("RGB", (8, 8)), "png", Papers())
 DRAWN = "box('img2img_inpaint_drawn').value"
 
 
@@ -54,3 +60,16 @@ def test_a_mask_that_arrives_late_is_not_laid_on_another_picture(canvas: Any, co
     )
     assert canvas.evaluate(f"{BOX}.reference") == other
     assert drawn == ""
+
+
+def test_pictures_dropped_while_others_are_read_are_all_kept(canvas: Any) -> None:
+    canvas.click("[data-panel=img2img_batch_tab]")
+    canvas.evaluate("hold()")
+    for name in ("one.png", "two.png"):
+        canvas.set_input_files(
+            "#img2img_batch_upload input", {"name": name, "mimeType": "image/png", "buffer": PICTURE}
+        )
+    canvas.evaluate("letGo()")
+    canvas.wait_for_timeout(1000)
+    listed = json.loads(canvas.evaluate("box('img2img_batch_upload_kept').value"))
+    assert sorted(one["name"] for one in listed) == ["one.png", "two.png"]

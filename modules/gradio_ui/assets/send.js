@@ -46,12 +46,12 @@ function startPile(drop, list, kept) {
             make("button", {type: "button", class: "link", text: t("batch.clear"), on: {click: () => setValue(stored, "")}}));
     }
     async function take(files) {
-        const found = pictures(), wrong = [];
+        const found = [], wrong = [];
         for (const file of files) {
             try { const {reference, name} = await keepPicture({file}); found.push({reference, name}); } catch { wrong.push(file.name); }
-            line.textContent = t("batch.reading", {n: found.length});
+            line.textContent = t("batch.reading", {n: pictures().length + found.length});
         }
-        setValue(stored, JSON.stringify(found));
+        setValue(stored, JSON.stringify([...pictures(), ...found])); // read again: others may have come meanwhile
         seen = null;
         if (wrong.length) toast(t("batch.unread", {names: wrong.join(", ")}));
     }
