@@ -73,3 +73,14 @@ def test_pictures_dropped_while_others_are_read_are_all_kept(canvas: Any) -> Non
     canvas.wait_for_timeout(1000)
     listed = json.loads(canvas.evaluate("box('img2img_batch_upload_kept').value"))
     assert sorted(one["name"] for one in listed) == ["one.png", "two.png"]
+
+
+def test_undoing_a_removal_brings_back_the_last_stroke(canvas: Any) -> None:
+    canvas.evaluate(f"hold(); {BOX}.change(() => {BOX}.fill())")
+    canvas.click("#img2maskimg [data-tool=remove]")
+    canvas.evaluate("letGo()")
+    canvas.wait_for_function(f"!{BOX}.reference && !{DRAWN}")
+    assert canvas.locator(".easel-toast").count() == 1
+    canvas.click(".easel-toast button")
+    canvas.wait_for_function(f"{BOX}.reference && {DRAWN}")
+    assert canvas.evaluate(f"{BOX}.copyHasInk()")

@@ -66,14 +66,19 @@ class PictureBox {
         return true;
     }
 
-    remove() {
-        const before = this.reference;
+    /** What `put` takes to bring all of it back. */
+    get content() { return [this.reference]; }
+
+    async remove() {
+        await this.settle().catch(tell); // so that undoing brings back the last stroke too
+        if (!this.reference) return; // pressed twice
+        const before = this.content;
         this.reference = "";
         this.drop.hidden = false;
         this.work.hidden = true;
         setValue(this.stored, "");
         document.dispatchEvent(new CustomEvent("easel-picture", {detail: this}));
-        toast(t("canvas.removed"), {text: t("prompt.undo"), run: () => this.put(before).catch(tell)});
+        toast(t("canvas.removed"), {text: t("prompt.undo"), run: () => this.put(...before).catch(tell)});
     }
 
     /** The picture as it looks, drawn colours and all, as a reference. */
@@ -163,11 +168,11 @@ class DrawingBox extends PictureBox {
 
     async restore() { if (this.stored.value && this.stored.value !== this.reference) await this.show(this.stored.value, this.drawn.value); }
 
-    remove() {
-        const [before, drawn] = [this.reference, this.drawn.value];
-        super.remove();
+    get content() { return [this.reference, this.drawn.value]; }
+
+    async remove() {
+        await super.remove();
         setValue(this.drawn, "");
-        toast(t("canvas.removed"), {text: t("prompt.undo"), run: () => this.put(before, drawn).catch(tell)});
     }
 
     /** Screen pixels for one of the picture. */
