@@ -22,6 +22,7 @@ from modules.processing.upscalers import LATENT_MODES
 from modules.prompting.networks import parse_networks
 
 SMALL, LARGE = 0.45, 2.25  # of the pixels that the model was trained at
+ONE_SIZE = 1.3  # of the pixels of a model that knows one size only
 HALF = 0.5  # of the model's shorter side
 FEW_STEP_TOP_CFG, FEW_STEP_TOP_STEPS = 2.5, 15
 CFGPP_TOP_CFG = 3.0  # guidance of arXiv:2406.08070 interpolates; what is usual elsewhere burns the picture
@@ -102,6 +103,14 @@ def _size(case: Situation) -> Iterator[Advice]:
         return
     across, down = case.model.native_size
     part = width * height / (across * down)
+    if case.model.one_size and part > ONE_SIZE:
+        yield Advice(
+            control="size",
+            key="one_size",
+            values={"width": across, "height": down},
+            fix={"width": across, "height": down},
+        )
+        return
     short = min(width, height) / min(across, down)
     repeats = part > LARGE and choose_method(case.request, case.model.native_size) == "direct"
     if part < SMALL or short < HALF or repeats:
@@ -172,7 +181,10 @@ def _hires(case: Situation) -> Iterator[Advice]:
     hires = case.request.after.hires
     if hires is None:
         return
-    if hires.upscaler in LATENT_MODES and hires.strength < LATENT_STRENGTH:
+    if case.model.one_size:
+        across, down = case.model.native_size
+        yield Advice(control="hires", key="one_size", values={"width": across, "height": down})
+    elif hires.upscaler in LATENT_MODES and hires.strength < LATENT_STRENGTH:
         yield Advice(control="hires", key="latent_strength", fix={"hr_strength": 0.6})
     if not hires.width and not hires.height and hires.scale <= 1:
         yield Advice(control="hires", key="hires_same", fix={"hr_scale": 2.0})

@@ -123,10 +123,10 @@ def advice_json(services: UiServices, request: Generate) -> str:
 
 def fill_updates(form: Form[Generate], services: UiServices, wish: Mapping[str, Any]) -> dict[Component, Any]:
     """{"fields", "whole"}: a paper or some of it; {"values"} by control; {"styles"}, {"models"}: a list changed."""
-    values = dict(wish.get("values") or {})
+    values: dict[str, Any] = {}
     if "fields" in wish:
         values.update(paste.paste_values(wish["fields"], services.settings, whole=bool(wish.get("whole"))))
-    updates = form.updates(values)
+    updates = form.updates({**values, **(wish.get("values") or {})})
     if wish.get("styles"):
         updates[form.controls["styles"]] = gr.update(choices=style_names(services))
     if wish.get("models"):

@@ -12,6 +12,7 @@ from modules.gradio_ui.tabs.txt2img import build_request
 from modules.gradio_ui.texts import table
 from modules.imaging.inputs import PictureStore
 from modules.processing.models.facts import ModelFacts
+from modules.processing.requests import After, Hires
 from modules.processing.samplers import samplers
 
 SD1 = ModelFacts(title="paint", family="sd1")
@@ -26,6 +27,7 @@ CASES = [  # (key, values that differ from PLAIN, model, refiner)
     ("model_refiner", {"width": 1024, "height": 1024}, XL_REFINER, None),
     ("networks", {"prompt": "a cat <lora:fur:0.8>"}, SD1, None),
     ("negative_unread", {"negative": "fog", "cfg_scale": 1.0}, SD1, None),
+    ("one_size", {"width": 192, "height": 128}, replace(MINI, one_size=True), None),
     ("method_direct", {"method": "auto"}, SD1, None),
     ("method_hires", {"method": "auto", "width": 1024, "height": 1024}, SD1, None),
     ("method_windows", {"method": "auto", "width": 2048, "height": 1536}, SD1, None),
@@ -122,3 +124,9 @@ def test_a_fitting_size_keeps_shape_and_pixels(size: tuple[int, int], model: Mod
     wish = min(2.0, max(0.5, size[0] / size[1]))
     assert found["width"] / found["height"] == pytest.approx(wish, rel=0.2)
     assert found["width"] % 8 == found["height"] % 8 == 0
+
+
+def test_a_second_pass_over_a_model_of_one_size_is_told() -> None:
+    hires = replace(build_request({**PLAIN, "width": 128, "height": 128}), after=After(hires=Hires()))
+    assert [(one.control, one.key) for one in advise(hires, replace(MINI, one_size=True))] == [("hires", "one_size")]
+    assert not advise(hires, MINI)

@@ -136,7 +136,10 @@ class Gallery {
         if (!this.picture) return;
         if (action === "open") window.open(this.url(this.index), "_blank", "noopener");
         if (action === "zip") location.href = `easel/jobs/${this.job.id}/zip`;
-        if (["img2img", "inpaint", "extras"].includes(action)) easelSend(action, {url: this.url(this.index)});
+        if (["img2img", "inpaint", "extras"].includes(action)) {
+            const url = this.url(this.index), found = await ask("easel/parse", {infotext: this.picture.infotext}).catch(() => ({fields: {}}));
+            easelSend(action, {url, fields: found.fields});
+        }
         if (action === "upscale") upscalePicture(this).catch(tell);
         if (action === "reuse") pasteInfotext(this.picture.infotext, this.tab).catch(tell);
         if (action === "save") {

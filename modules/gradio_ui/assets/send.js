@@ -28,7 +28,11 @@ async function easelSend(target, {url, file, reference, fields} = {}) {
             setValue(box(`${tab}_taken`), JSON.stringify({...picture, target, sent: randomId()}));
             setTimeout(() => document.getElementById(`${tab}_take`)?.click(), 30);
         }
-        if (fields && easel.forms.includes(tab) && ("Steps" in fields || "Seed" in fields)) fillForm({fields, whole: true}, tab);
+        if (easel.forms.includes(tab)) {
+            const paper = fields && ("Steps" in fields || "Seed" in fields) ? {fields, whole: true} : {};
+            const size = picture?.width ? {values: {width: picture.width, height: picture.height}} : {}; // a paper tells the first pass's
+            if (paper.fields || size.values) fillForm({...paper, ...size}, tab);
+        }
         selectTab(tab);
     } catch (error) { tell(error); }
 }

@@ -17,7 +17,10 @@ FEW_STEPS, FEW_STEPS_CFG = 6, 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """native_size: width, height in pixels. `few_step`: distilled to paint in a few steps with little or no CFG."""
+    """native_size: width, height in pixels. `few_step`: distilled to paint in a few steps with little or no CFG.
+
+    `one_size`: it fills its own size with one thing, and repeats it in anything larger.
+    """
 
     title: str = ""
     family: str = ""
@@ -25,6 +28,7 @@ class ModelFacts:
     steps: int = MANY_STEPS
     cfg_scale: float = MANY_STEPS_CFG
     few_step: bool = False
+    one_size: bool = False
     examples: tuple[str, ...] = ()
     broken: str = ""
 
@@ -49,6 +53,7 @@ def facts_from(file: ModelFile, card: Mapping[str, Any]) -> ModelFacts:
         steps=int(_number(card.get("steps"), 1, 150) or (FEW_STEPS if few else MANY_STEPS)),
         cfg_scale=_number(card.get("cfg_scale"), 1, 30) or (FEW_STEPS_CFG if few else MANY_STEPS_CFG),
         few_step=few,
+        one_size=card.get("one_size") is True,
         examples=tuple(one for one in examples if isinstance(one, str)) if isinstance(examples, list) else (),
         broken=file.broken,
     )
