@@ -234,3 +234,8 @@ def test_a_finished_picture_is_enlarged_and_carried_to_img2img(page: Any, progra
         "easel.modes.now() === 'img2img' && easel.canvases.img2img_image.size?.join() === '384,384'", timeout=WAIT_MS
     )
     assert page.is_visible("#tab_img2img")
+    page.wait_for_function(
+        "document.querySelector('#img2img_width input').value === '384'"
+        " && document.querySelector('#img2img_prompt textarea').value === 'red apple'",
+        timeout=WAIT_MS,
+    )
