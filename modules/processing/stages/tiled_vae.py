@@ -20,7 +20,7 @@ from .tiling import wrapped_axes
 
 SAMPLES = 12  # patches along each side that tell the statistics, of SAMPLE latents each
 SAMPLE = 4
-BAND = 2**18  # pixels of a whole map that are worked on at once
+BAND = 2**15  # pixels of a whole map that are worked on at once
 Norm = torch.nn.GroupNorm
 Act = Callable[[torch.Tensor], torch.Tensor]
 Statistics = tuple[torch.Tensor, torch.Tensor]  # mean and variance of each group, [G] float64
@@ -315,11 +315,11 @@ def _attend(attention: Any, x: torch.Tensor) -> None:
     def normed(span: Span) -> torch.Tensor:
         return _affine(attention.group_norm, flat[:, :, span.start : span.stop], known).transpose(1, 2)
 
-    for span in _spans(pixels, BAND // 16):
+    for span in _spans(pixels, BAND // 2):
         part = normed(span)
         keys[:, :, span.start : span.stop] = split(attention.to_k(part))
         values[:, :, span.start : span.stop] = split(attention.to_v(part))
-    for span in _spans(pixels, max(1, min(BAND // 16, 2**28 // pixels))):  # at most about 2^28 weights at once
+    for span in _spans(pixels, max(1, min(BAND // 2, 2**28 // pixels))):  # at most about 2^28 weights at once
         found = functional.scaled_dot_product_attention(split(attention.to_q(normed(span))), keys, values)
         found = attention.to_out[0](found.transpose(1, 2).reshape(1, -1, channels))
         flat[:, :, span.start : span.stop] += found.transpose(1, 2)
