@@ -143,11 +143,12 @@ def test_outside_of_the_mask_nothing_changes(served: Any) -> None:
     assert not changed[:, :32].any()
     assert changed[:, 32:].mean() > 0.9
     assert answer["parameters"]["mask"] == wish["mask"]
-    assert info["extra_generation_params"] == {}, "no blur, the original below, the whole picture: A1111's silence"
+    assert info["extra_generation_params"] == {"Mask blur": 0}, "the only sign that there was a mask"
     (inverted,), info, _ = made(ask(served, **wish, inpainting_mask_invert=1))
     changed = (pixels(inverted) != pixels(gradient())).any(axis=2)
     assert not changed[:, 33:].any()
-    assert info["extra_generation_params"] == {"Mask mode": "Inpaint not masked", "Masked content": "fill"}
+    told = {"Mask mode": "Inpaint not masked", "Mask blur": 0, "Masked content": "fill"}
+    assert info["extra_generation_params"] == told
 
 
 def test_the_infotext_tells_the_mask_and_gives_the_request_back(served: Any) -> None:
