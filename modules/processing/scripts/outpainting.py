@@ -22,6 +22,16 @@ from modules.processing.tasks import options
 Bools = NDArray[np.bool_]
 SIDES = ("left", "right", "up", "down")
 SIDES_FROM, SIDES_TO = 64, 16384  # pixels of a result
+PIXELS = Argument(
+    name="pixels",
+    label="Pixels to expand",
+    kind="slider",
+    default=128,
+    minimum=8,
+    maximum=256,
+    step=8,
+    hint="Added on each side that is chosen.",
+)
 DIRECTIONS = Argument(
     name="directions",
     label="Outpainting direction",

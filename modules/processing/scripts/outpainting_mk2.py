@@ -10,6 +10,7 @@ from modules.processing.info import Result
 from modules.processing.scripts.call import Call
 from modules.processing.scripts.outpainting import (
     DIRECTIONS,
+    PIXELS,
     Bools,
     Margins,
     Seam,
@@ -48,16 +49,7 @@ def _windows(wish: Wish) -> list[Window]:
     tabs=("img2img",),
     arguments=(
         Argument(name="note", label="", kind="note"),
-        Argument(
-            name="pixels",
-            label="Pixels to expand",
-            kind="slider",
-            default=128,
-            minimum=8,
-            maximum=256,
-            step=8,
-            hint="Added on each side that is chosen.",
-        ),
+        PIXELS,
         Argument(
             name="mask_blur",
             label="Mask blur",

@@ -8,7 +8,16 @@ from modules.imaging.tiles import tile_boxes
 from modules.processing.info import Result
 from modules.processing.requests import Fill
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.outpainting import DIRECTIONS, Margins, Seam, Window, larger, outpaint, picture_size
+from modules.processing.scripts.outpainting import (
+    DIRECTIONS,
+    PIXELS,
+    Margins,
+    Seam,
+    Window,
+    larger,
+    outpaint,
+    picture_size,
+)
 from modules.processing.scripts.script import Argument, Wish, register_script
 
 
@@ -31,16 +40,7 @@ def _windows(wish: Wish) -> list[Window]:
     "Extends the picture to its sides by inpainting tiles of the new area.",
     tabs=("img2img",),
     arguments=(
-        Argument(
-            name="pixels",
-            label="Pixels to expand",
-            kind="slider",
-            default=128,
-            minimum=8,
-            maximum=256,
-            step=8,
-            hint="Added on each side that is chosen.",
-        ),
+        PIXELS,
         Argument(
             name="mask_blur",
             label="Mask blur",

@@ -14,7 +14,7 @@ from modules.processing.info import Result
 from modules.processing.requests import Generate
 from modules.processing.scripts.call import Call
 from modules.processing.scripts.fields import change, with_fixed_seeds
-from modules.processing.scripts.script import Argument, Wish, register_script
+from modules.processing.scripts.script import MARGIN, Argument, Wish, register_script
 
 TITLE = "Prompt matrix"
 MOST = 12  # parts: 4096 pictures
@@ -97,16 +97,7 @@ def read_matrix(wish: Wish) -> Matrix:
             choices=tuple(DELIMITERS),
             hint="What stands between the parts.",
         ),
-        Argument(
-            name="margin_size",
-            label="Grid margins (px)",
-            kind="slider",
-            default=0,
-            minimum=0,
-            maximum=500,
-            step=2,
-            hint="Room between the pictures.",
-        ),
+        MARGIN,
     ),
     count=lambda wish: read_matrix(wish).count,
 )

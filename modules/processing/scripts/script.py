@@ -102,6 +102,18 @@ class Argument:
         )
 
 
+MARGIN = Argument(
+    name="margin_size",
+    label="Grid margins (px)",
+    kind="slider",
+    default=0,
+    minimum=0,
+    maximum=500,
+    step=2,
+    hint="Room between the pictures.",
+)  # of scripts that make a grid
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What a script is asked to do. `request` has no script; `arguments` are checked and complete."""

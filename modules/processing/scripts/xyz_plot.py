@@ -21,7 +21,7 @@ from modules.processing.progress import Picture
 from modules.processing.requests import Generate, JsonValue
 from modules.processing.scripts.call import Call
 from modules.processing.scripts.fields import SEEDS, change, with_fixed_seeds
-from modules.processing.scripts.script import Argument, Wish, register_script
+from modules.processing.scripts.script import MARGIN, Argument, Wish, register_script
 from modules.processing.scripts.xyz_axes import NOTHING, Axis, Value, axes, axis_names, numbered_axes
 from modules.processing.scripts.xyz_values import join_values, split_values
 
@@ -227,16 +227,7 @@ def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
         _flag("vary_seeds_x", "Vary seeds for X", "Each column counts the seed up by one."),
         _flag("vary_seeds_y", "Vary seeds for Y", "Each row counts the seed up."),
         _flag("vary_seeds_z", "Vary seeds for Z", "Each sub-grid counts the seed up."),
-        Argument(
-            name="margin_size",
-            label="Grid margins (px)",
-            kind="slider",
-            default=0,
-            minimum=0,
-            maximum=500,
-            step=2,
-            hint="Room between the pictures.",
-        ),
+        MARGIN,
         _flag("csv_mode", "Use text inputs instead of dropdowns", "The values are those typed, not those picked."),
     ),
     count=_count,
