@@ -11,6 +11,7 @@ from modules.processing.models.catalog import ModelFile
 from modules.processing.passes import Size
 from modules.processing.requests import Generate, JsonValue, Prompt, Windows
 from modules.processing.schedules import SigmaOptions
+from modules.processing.stages.odd_sizes import OddSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +95,28 @@ class ModelPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePlan:
-    """How a pass starts from a picture. `background` shows through transparent places."""
+    """How a pass starts from a picture."""
 
     strength: float
     noise_multiplier: float
     extra_noise: float
     image_cfg_scale: float
-    background: str
     condition_weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramePlan:
+    """How pictures get onto the canvas, and off it again.
+
+    `background` shows through transparent places, `upscaler` enlarges sources ("None": Lanczos), `match_colours` gives
+    results the colours of their source, `overlay` puts the original back around what was inpainted.
+    """
+
+    odd_size: OddSize
+    background: str
+    upscaler: str
+    match_colours: bool
+    overlay: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +144,7 @@ class Plan:
     sampling: SamplingPlan
     noise: NoisePlan
     model: ModelPlan
+    frame: FramePlan
     source: SourcePlan | None = None
     windows: Windows | None = None
     hires: HiresPlan | None = None

@@ -27,6 +27,7 @@ from modules.processing.passes import (
     with_first_pass,
 )
 from modules.processing.plan import (
+    FramePlan,
     GuidancePlan,
     HiresPlan,
     ModelPlan,
@@ -52,7 +53,7 @@ from modules.processing.requests import (
 from modules.processing.samplers import Sampler, knob_values, samplers
 from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import SigmaOptions, resolve_schedule, split_combined_name
-from modules.processing.stages.odd_sizes import canvas_size
+from modules.processing.stages.odd_sizes import canvas_size, chosen_method
 from modules.processing.tasks import options as task_options
 from modules.prompting import settings as prompt_settings
 from modules.prompting.comments import strip_comments
@@ -129,6 +130,7 @@ def resolve(
         sampling=_sampling(request, sampler, schedule, source, settings),
         noise=_noise(seed, sampler, settings),
         model=model,
+        frame=_frame(settings),
         source=source,
         windows=shape.windows if shape.method == "windows" else None,
         notes=tuple(notes),
@@ -250,6 +252,16 @@ def _text(request: Generate, settings: Settings) -> TextPlan:
     )
 
 
+def _frame(settings: Settings) -> FramePlan:
+    return FramePlan(
+        odd_size=chosen_method(settings),
+        background=settings[task_options.BACKGROUND],
+        upscaler=settings[task_options.UPSCALER],
+        match_colours=settings[task_options.COLOUR_CORRECTION],
+        overlay=settings[task_options.OVERLAY],
+    )
+
+
 def _source(request: Generate, settings: Settings) -> SourcePlan | None:
     """How the first pass starts from a picture; None when it starts from noise."""
     match request.source:
@@ -265,7 +277,6 @@ def _source(request: Generate, settings: Settings) -> SourcePlan | None:
         noise_multiplier=settings[task_options.NOISE_MULTIPLIER],
         extra_noise=settings[task_options.EXTRA_NOISE],
         image_cfg_scale=_first(init.image_cfg_scale, IMAGE_CFG_SCALE),
-        background=settings[task_options.BACKGROUND],
         condition_weight=settings[task_options.CONDITION_WEIGHT],
     )
 
@@ -352,7 +363,6 @@ def _second_pass(
             noise_multiplier=1.0,
             extra_noise=settings[task_options.EXTRA_NOISE],
             image_cfg_scale=IMAGE_CFG_SCALE,
-            background=settings[task_options.BACKGROUND],
             condition_weight=settings[task_options.CONDITION_WEIGHT],
         ),
         notes=tuple(notes) if wish.positive else (),

@@ -34,7 +34,7 @@ from modules.processing.stages.decode import decode, to_images
 from modules.processing.stages.finish import Finisher
 from modules.processing.stages.guidance import GuidedDenoiser, Told
 from modules.processing.stages.init_images import save_init_images
-from modules.processing.stages.odd_sizes import chosen_method, uncover
+from modules.processing.stages.odd_sizes import uncover
 from modules.processing.stages.start import first_latents, make_noise
 from modules.processing.stages.tell import tell
 from modules.processing.stages.tiling import circular_padding
@@ -217,8 +217,8 @@ def _finished(
     if tile:
         meter.facts["VAE tiling"] = tile
     linear_preview.learn(model, latents.cpu(), pixels.cpu())
-    shape, how = plan.request.shape, chosen_method(context.settings)
-    images = [uncover(image, (shape.width, shape.height), how) for image in to_images(pixels)]
+    size = plan.request.shape.width, plan.request.shape.height
+    images = [uncover(image, size, plan.frame.odd_size) for image in to_images(pixels)]
     return images if start.finish is None else start.finish(images, latents)
 
 

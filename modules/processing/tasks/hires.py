@@ -10,7 +10,7 @@ from PIL import Image
 from modules.imaging.masks import flatten
 from modules.processing.stages.condition import extra_channels, picture_condition
 from modules.processing.stages.decode import decode_latents, encode_pixels, to_images, to_pixels
-from modules.processing.stages.odd_sizes import chosen_method, pad_picture
+from modules.processing.stages.odd_sizes import pad_picture
 from modules.processing.tasks import Start
 from modules.processing.upscalers.latent import LATENT_MODES, upscale_latents
 
@@ -44,7 +44,7 @@ def begin(
             seen = picture_condition(model, pixels, enlarged, None, source.condition_weight)
         return Start(latents=enlarged, seen=seen)
     assert pictures is not None
-    how = chosen_method(context.settings)
+    how = hires.second.frame.odd_size
     big = [_enlarge_picture(hires, one, context) for one in pictures]
     pixels = torch.cat([to_pixels(pad_picture(one, canvas, how)[0]) for one in big])
     enlarged = encode_pixels(model, pixels)
@@ -65,8 +65,7 @@ def latents_of(picture: Image.Image, count: int, model: LoadedModel) -> torch.Te
 
 def given_picture(hires: HiresPlan, context: RunContext) -> Image.Image:
     """The finished picture that takes the place of the first pass, RGB."""
-    assert hires.second.source is not None
-    return flatten(context.inputs.open(hires.first), hires.second.source.background)
+    return flatten(context.inputs.open(hires.first), hires.second.frame.background)
 
 
 def _enlarge_latents(hires: HiresPlan, latents: torch.Tensor, model: LoadedModel) -> torch.Tensor:

@@ -14,8 +14,8 @@ from modules.imaging.masks import flatten
 from modules.imaging.resize import Enlarge, resize_picture
 from modules.processing.stages.condition import picture_condition
 from modules.processing.stages.decode import encode_pixels, to_pixels
-from modules.processing.stages.odd_sizes import canvas_size, chosen_method, pad_picture
-from modules.processing.tasks import Start, options
+from modules.processing.stages.odd_sizes import canvas_size, pad_picture
+from modules.processing.tasks import Start
 
 if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
@@ -35,30 +35,29 @@ def begin(plan: Plan, init: InitImage, count: int, model: LoadedModel, context: 
         latents = torch.cat([_scaled_latents(model, one, size) for one in pictures])
         pixels = torch.cat([to_pixels(one.resize(plan.canvas, Image.Resampling.BILINEAR)) for one in pictures])
     else:
-        pictures = [resize_picture(one, shape.width, shape.height, init.resize, enlarger(context)) for one in pictures]
-        how = chosen_method(context.settings)
-        pixels = torch.cat([to_pixels(pad_picture(one, plan.canvas, how)[0]) for one in pictures])
+        pictures = [
+            resize_picture(one, shape.width, shape.height, init.resize, enlarger(plan, context)) for one in pictures
+        ]
+        pixels = torch.cat([to_pixels(pad_picture(one, plan.canvas, plan.frame.odd_size)[0]) for one in pictures])
         latents = encode_pixels(model, pixels)
     rows = torch.arange(count) % len(latents)
     return Start(
         latents=latents[rows],
         seen=picture_condition(model, pixels[rows], latents[rows], None, plan.source.condition_weight),
-        finish=colours_of(pictures) if context.settings[options.COLOUR_CORRECTION] else None,
+        finish=colours_of(pictures) if plan.frame.match_colours else None,
     )
 
 
 def sources(plan: Plan, init: InitImage, context: RunContext) -> list[Image.Image]:
     """The pictures to start from, RGB, transparent places on the background colour."""
-    assert plan.source is not None
-    return [flatten(context.inputs.open(one), plan.source.background) for one in init.images]
+    return [flatten(context.inputs.open(one), plan.frame.background) for one in init.images]
 
 
-def enlarger(context: RunContext) -> Enlarge | None:
-    """What the settings say for enlarging a source; None: Lanczos."""
-    name = context.settings[options.UPSCALER]
-    if name == "None":
+def enlarger(plan: Plan, context: RunContext) -> Enlarge | None:
+    """What enlarges a source; None: Lanczos."""
+    if plan.frame.upscaler == "None":
         return None
-    upscaler = context.upscalers.find(name, context.settings)
+    upscaler = context.upscalers.find(plan.frame.upscaler, context.settings)
     return lambda image, width, height: upscaler.upscale(image, width, height, check=context.control.check)
 
 

@@ -16,10 +16,10 @@ from modules.imaging.masks import Box, blur_mask, fill_hole, grow_box, keep_outs
 from modules.imaging.resize import resize_picture
 from modules.processing.stages.condition import picture_condition
 from modules.processing.stages.decode import encode_pixels, to_pixels
-from modules.processing.stages.odd_sizes import chosen_method, pad_picture, uncover
+from modules.processing.stages.odd_sizes import pad_picture, uncover
 from modules.processing.stages.soft_mask import SoftBlend, changed_masks
 from modules.processing.stages.start import make_noise
-from modules.processing.tasks import Start, options
+from modules.processing.tasks import Start
 from modules.processing.tasks.img2img import enlarger, sources
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def begin(
     drawn = read_mask(context.inputs.open(source.mask.image), round=rounded)
     works = [_prepare(plan, source, one, drawn, context) for one in sources(plan, source.init, context)]
     filled = [_filled(work, source) for work in works]
-    how = chosen_method(context.settings)
+    how = plan.frame.odd_size
     pixels = torch.cat([to_pixels(pad_picture(one, plan.canvas, how)[0]) for one in filled])
     latents = encode_pixels(model, pixels)
     rows = torch.arange(len(batch)) % len(works)
@@ -84,7 +84,6 @@ def begin(
         blend = KeepUnmasked(latents=latents, mask=small)
     else:
         blend = SoftBlend(latents=latents, mask=small, soft=source.soft)
-    correct, overlay = context.settings[options.COLOUR_CORRECTION], context.settings[options.OVERLAY]
 
     def finish(images: Sequence[Image.Image], final: torch.Tensor) -> list[Image.Image]:
         made = []
@@ -93,9 +92,9 @@ def begin(
             work = works[index % len(works)]
             if changed:
                 work = replace(work, kept_mask=_in_place(uncover(changed[index], image.size, how), work))
-            if correct:
+            if plan.frame.match_colours:
                 image = match_colours(image, work.picture)
-            made.append(_put_back(image, work, overlay=overlay))
+            made.append(_put_back(image, work, overlay=plan.frame.overlay))
         return made
 
     return Start(latents=latents, seen=seen, blend=blend, finish=finish)
@@ -105,7 +104,7 @@ def _prepare(plan: Plan, source: MaskedImage, picture: Image.Image, drawn: Image
     """Cut or resize one picture and its mask to the asked size."""
     shape, mask = plan.request.shape, _shaped(drawn, source.mask, picture.size)
     width, height = shape.width, shape.height
-    enlarge = enlarger(context)
+    enlarge = enlarger(plan, context)
     if source.padding is not None:
         box = mask_box(mask, source.padding)
         if box is None:
