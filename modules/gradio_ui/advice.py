@@ -15,7 +15,7 @@ from modules.processing.models.facts import FEW_STEPS, FEW_STEPS_CFG, MANY_STEPS
 from modules.processing.models.families import families
 from modules.processing.passes import choose_method
 from modules.processing.requests import Generate, MaskedImage, Noise
-from modules.processing.resolve import DEFAULT_SAMPLER, LATENT_STEP
+from modules.processing.resolve_parts import DEFAULT_SAMPLER, LATENT_STEP
 from modules.processing.samplers import Sampler, samplers
 from modules.processing.schedules import split_combined_name
 from modules.processing.upscalers import LATENT_MODES
