@@ -302,10 +302,6 @@ def read_dataclass(kind: type[T], value: object, where: str = "") -> T:
     for one in dataclasses.fields(kind):  # type: ignore[arg-type]
         needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
         if needed and one.name not in value:
-            raise UserError(f"{where}{one.name} is missing.", field=f"{where}{one.name}")
-    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
-        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-        if needed and one.name not in value:
             raise UserError(f"{where}{one.name} is missing.", hint="Send it.", field=f"{where}{one.name}")
     return kind(**{name: _read(hints[name], one, f"{where}{name}") for name, one in value.items()})
 

@@ -18,15 +18,17 @@ def _tiny():
     spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "models" / "tiny.py")
     assert spec is not None
     assert spec.loader is not None
-    module = sys.modules.setdefault(spec.name, importlib.util.module_from_spec(spec))
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+tiny = _tiny()  # tests below this folder may import it as tiny_models
 
 
 @pytest.fixture(scope="session")
 def tiny_models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    tiny = _tiny()
     tiny.make_tiny_sd1(folder / "Stable-diffusion" / "tiny", seed=1)
     tiny.make_tiny_sd1(folder / "Stable-diffusion" / "tiny-v", seed=2, prediction="v_prediction")
     return folder

@@ -17,8 +17,12 @@ BITS |= {"U16": 16, "I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8
 
 @dataclass(frozen=True)
 class TensorInfo:
+    """`start` and `stop` are offsets in bytes from the file's first weight."""
+
     dtype: str
     shape: tuple[int, ...]
+    start: int = 0
+    stop: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,25 +63,25 @@ def _parse(path: Path, raw: bytes, size: int) -> Header:
         raise _error(path, "is not a safetensors file: its header is damaged") from error
     expected = len(raw) + 8
     end = 0
-    for name, (info, begin, stop) in sorted(tensors.items(), key=lambda one: one[1][1:]):
-        if begin != end or stop - begin != (math.prod(info.shape) * BITS.get(info.dtype, 0) + 7) // 8:
+    for name, info in sorted(tensors.items(), key=lambda one: (one[1].start, one[1].stop)):
+        if info.start != end or info.stop - info.start != (math.prod(info.shape) * BITS.get(info.dtype, 0) + 7) // 8:
             raise _error(path, f"is damaged: the header's entry of {name} does not fit its place")
-        end = stop
+        end = info.stop
     expected += end
     if size != expected:
         state = "is cut off" if size < expected else "is damaged"
         raise _error(path, f"{state}: {size} bytes of {expected} expected")
-    return Header({name: info for name, (info, _, _) in tensors.items()}, metadata, len(raw) + 8)
+    return Header(tensors, metadata, len(raw) + 8)
 
 
-def _tensor(value: dict[str, object]) -> tuple[TensorInfo, int, int]:
+def _tensor(value: dict[str, object]) -> TensorInfo:
     shape, offsets = value["shape"], value["data_offsets"]
     if not isinstance(shape, list) or not isinstance(offsets, list):
         raise ValueError("not a tensor")
     begin, stop = offsets
     if not all(isinstance(one, int) and one >= 0 for one in (*shape, begin, stop)) or value["dtype"] not in BITS:
         raise ValueError("not a tensor")
-    return TensorInfo(str(value["dtype"]), tuple(shape)), begin, stop
+    return TensorInfo(str(value["dtype"]), tuple(shape), begin, stop)
 
 
 def _what(start: bytes, length: int) -> str:

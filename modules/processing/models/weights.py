@@ -38,10 +38,8 @@ class Weights:
     @classmethod
     def open_part(cls, folder: Path) -> Weights:
         """All .safetensors files of one part of a diffusers folder; the full precision where both are there."""
-        files = sorted(folder.glob("*.safetensors"))
-        whole = [one for one in files if ".fp16." not in one.name and "non_ema" not in one.name]
         readers: dict[str, Callable[[], torch.Tensor]] = {}
-        for path in whole or files:
+        for path in weight_files(folder):
             read_header(path)
             readers |= _readers(path)
         label = f"{folder.parent.name}/{folder.name}"
@@ -123,6 +121,12 @@ def _fill_positions(module: torch.nn.Module, name: str, buffer: torch.Tensor, de
         raise ModelError(f"{type(module).__name__} has a buffer {name} that no file holds.")
     ids = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
     module.get_submodule(owner).register_buffer(last, ids, persistent=False)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The .safetensors files of one part of a diffusers folder; those of full precision where both are there."""
+    files = sorted(folder.glob("*.safetensors"))
+    return [one for one in files if ".fp16." not in one.name and "non_ema" not in one.name] or files
 
 
 def read_config(folder: Path) -> dict[str, Any]:
