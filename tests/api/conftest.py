@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -39,14 +37,10 @@ class Served:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    path = Path(__file__).parents[1] / "processing" / "models" / "tiny.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault(spec.name, importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
+    from tests.processing.models import tiny  # which imports torch
+
     for seed, name in enumerate(("tiny", "other")):
-        module.make_tiny_sd1(folder / "Stable-diffusion" / name, seed=seed)
+        tiny.make_tiny_sd1(folder / "Stable-diffusion" / name, seed=seed)
     return folder
 
 

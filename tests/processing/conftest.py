@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +10,7 @@ import pytest
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.processing.engine import Engine
-
-
-def _tiny():
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).parent / "models" / "tiny.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = _tiny()  # tests below this folder may import it as tiny_models
+from tests.processing.models import tiny
 
 
 @pytest.fixture(scope="session")

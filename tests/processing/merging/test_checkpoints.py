@@ -17,6 +17,7 @@ from modules.processing.engine import Engine
 from modules.processing.merging.request import merge_request
 from modules.processing.merging.run import merge_checkpoints
 from modules.processing.progress import Control, Interrupted
+from tests.processing.models.tiny import make_tiny
 
 Tensors = dict[str, torch.Tensor]
 CONV = "model.diffusion_model.input_blocks.0.0.weight"
@@ -154,8 +155,6 @@ def test_a_stop_leaves_nothing_behind(studio: Engine, put: Callable[..., Tensors
 
 
 def test_folders_of_their_own_architecture_become_a_folder(studio: Engine) -> None:
-    from tiny_models import make_tiny
-
     root = studio.paths.models / "Stable-diffusion"
     a, b = make_tiny(root / "one", seed=1), make_tiny(root / "two", seed=2)
     studio.catalog.refresh()

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -13,21 +10,9 @@ from modules.core.errors import ModelError
 from modules.processing.memory import memory_modes
 from modules.processing.models.catalog import ModelFile
 from modules.processing.models.loader import LoadedModel, alphas_cumprod, load_checkpoint, load_vae
+from tests.processing.models import tiny
 
 CPU = torch.device("cpu")
-
-
-def _tiny() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = _tiny()
 
 
 def _load(path: Path, family: str, mode: str = "fp32") -> LoadedModel:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import make_tiny, save_single_file, tiny_family
 
 from modules.core.errors import UserError
 from modules.processing.models.families import families
 from modules.processing.models.original import joined, obstacle, original_names, parted
+from tests.processing.models.tiny import make_tiny, save_single_file, tiny_family
 
 
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "sdxl_refiner"])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import weakref
 from pathlib import Path
 
@@ -12,14 +11,10 @@ from modules.core.settings import Settings
 from modules.processing.models.catalog import ModelCatalog
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.store import ModelStore
+from tests.processing.models import tiny
 
 
 def _store(root: Path, **values: object) -> tuple[ModelCatalog, ModelStore]:
-    spec = importlib.util.spec_from_file_location("tiny_for_store", Path(__file__).with_name("tiny.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
     for seed in (0, 1):
         tiny.make_tiny_sd1(root / "models" / "Stable-diffusion" / f"m{seed}", seed=seed)
     catalog = ModelCatalog(Paths(data=root, models=root / "models"), HashCache(root / "cache"))
