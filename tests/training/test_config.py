@@ -101,6 +101,80 @@ def test_settings_that_contradict_each_other_are_named(changes: list[str], word:
         read_config(path, changes)
 
 
+TUNING = """
+method = "lora"
+[run]
+folder = "x"
+[data]
+folder = "y"
+kind = "folder"
+[base]
+checkpoint = "easel-mini"
+"""
+SUBJECT = ["method=dreambooth", "dreambooth.prompt=a sks dog"]
+INVERSION = ["method=textual_inversion", "textual_inversion.token=sks"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        ["lora={rank=4, conv_rank=4, conv_alpha=2, rslora=true, blocks=['mid_block']}", "denoising.min_snr=5"],
+        ["prior={kind='prediction', class_prompt='a dog'}"],
+        ["method=finetune", "finetune={text_encoder=true, text_encoder_lr=1e-6}"],
+        SUBJECT,
+        [*SUBJECT, "dreambooth.trains=all", "prior={kind='pictures', class_prompt='a dog', folder='dogs'}"],
+        ["method=dreambooth", "dreambooth.concepts=[{folder='a', prompt='sks dog'}, {folder='b', prompt='ohwx cat'}]"],
+        INVERSION,
+        [*INVERSION, "textual_inversion.templates=['[name], [filewords]']"],
+    ],
+)
+def test_fine_tuning_survives_saving(changes: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(TUNING)
+    config = read_config(path, changes)
+    path.write_text(dump_config(config))
+    assert read_config(path) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        (["base.checkpoint="], "base.checkpoint"),
+        (["base.clip_skip=0"], "base.clip_skip"),
+        (["data.kind=fluent_emoji"], "data.kind"),
+        (["lora.rank=0"], "lora.rank"),
+        (["lora.conv_alpha=2"], "lora.conv_alpha"),
+        (["lora={dora=true, dropout=0.1}"], "lora.dropout"),
+        (["lora={text_encoder=false, text_encoder_lr=1}"], "lora.text_encoder_lr"),
+        (["finetune.text_encoder=true"], "finetune"),
+        (["diffusion.min_snr=5"], "diffusion"),
+        (["denoising={zero_terminal_snr=true, noise_offset=0.1}"], "denoising.zero_terminal_snr"),
+        (["prior.kind=prediction"], "prior.class_prompt"),
+        (["prior={kind='prediction', class_prompt='dog', folder='dogs'}"], "prior.folder"),
+        (["method=finetune", "prior={kind='prediction', class_prompt='dog'}"], "prior.kind"),
+        (["method=dreambooth"], "dreambooth.prompt"),
+        ([*SUBJECT, "finetune.text_encoder=true"], "finetune"),
+        ([*SUBJECT, "dreambooth.trains=all", "lora.rank=4"], "lora"),
+        ([*SUBJECT, "dreambooth.concepts=[{folder='a', prompt='b'}]"], "dreambooth.prompt"),
+        (["method=dreambooth", "dreambooth.concepts=[{folder='a', prompt=''}]"], "dreambooth.concepts.0.prompt"),
+        (["method=textual_inversion"], "textual_inversion.token"),
+        ([*INVERSION, "textual_inversion.token=a:b"], "textual_inversion.token"),
+        ([*INVERSION, "textual_inversion.templates=['a photo']"], "textual_inversion.templates"),
+        ([*INVERSION, "prior={kind='prediction', class_prompt='dog'}"], "prior"),
+        ([*INVERSION, "textual_inversion.vectors=76"], "textual_inversion.vectors"),
+        (["optimizer.kind=prodigy"], "optimizer.kind"),
+        (["run.patience=0"], "run.patience"),
+    ],
+)
+def test_fine_tuning_that_cannot_be_is_refused_by_field(changes: list[str], field: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(TUNING)
+    with pytest.raises(UserError) as told:
+        read_config(path, changes)
+    assert told.value.field == field
+
+
 def test_overrides_win(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(LEAST)
