@@ -9,7 +9,7 @@ from PIL import Image
 
 LOOKED_AT = 512  # pixels of the longer side at which sharpness is measured, so that it does not tell the size
 HASH_SIDE, HASH_PART = 32, 8  # grey pixels that the hash is made of; lowest frequencies of them that it keeps
-ALIKE_BITS, ALIKE_COLOURS = 6, 12.0  # at most: bits of 64 that differ; mean difference of 8x8 thumbnails, of 255
+ALIKE_BITS, ALIKE_COLOURS = 10, 12.0  # at most: bits of 64 that differ; mean difference of 8x8 thumbnails, of 255
 
 
 def sharpness(picture: Image.Image) -> float:
