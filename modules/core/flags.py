@@ -21,6 +21,8 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 FOLDERS = {
     "--vae-dir": ("vae", "folder with VAE files"),
     "--embeddings-dir": ("embeddings", "folder with textual inversion embeddings"),
+    "--lora-dir": ("lora", "folder with LoRA and its relatives"),
+    "--lyco-dir-backcompat": ("lycoris", "a second folder with LoRA and its relatives"),
     "--gfpgan-models-path": ("gfpgan", "folder with the weights of GFPGAN"),
     "--codeformer-models-path": ("codeformer", "folder with the weights of CodeFormer"),
     "--upscaler-dir": ("upscaler", "folder with upscalers of any kind"),
@@ -78,7 +80,6 @@ NO_OPS = {
 }
 NO_OPS_WITH_VALUE = {
     "--ui-config-file": "the page keeps what was typed by itself, in ui-state.json",
-    "--lora-dir": _NETWORKS,
     "--textual-inversion-templates-dir": _NETWORKS,
     "--localizations-dir": "the page's languages come with the program",
     "--max-batch-count": _OLD,

@@ -39,6 +39,11 @@ class Paths:
         return [*self.kind("embeddings", "embeddings"), self.data / "embeddings"]
 
     @property
+    def networks(self) -> list[Path]:
+        """LoRA and its relatives: A1111's folders."""
+        return [*self.kind("lora", "Lora"), *self.kind("lycoris", "LyCORIS")]
+
+    @property
     def vae_approx(self) -> list[Path]:
         return self.kind("vae_approx", "VAE-approx")
 

@@ -27,6 +27,7 @@ from modules.processing.memory import device_name, resolve_mode
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
+from modules.processing.networks.files import NetworkFiles
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate, references
@@ -71,7 +72,9 @@ class Engine:
         self.hooks = Hooks()
         self.styles = StyleBook(*paths.styles)
         self.inputs = PictureStore(paths.cache / "inputs")
-        self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing))
+        hashes = HashCache(paths.cache, enabled=hashing)
+        self.catalog = ModelCatalog(paths, hashes)
+        self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
         self.faces = Faces(paths, allow_pickle=allow_pickle)
         self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
         self._allow_pickle = allow_pickle

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from modules.core.files import write_atomic
@@ -15,6 +15,7 @@ from modules.processing.models.safetensors_header import read_header
 
 BLOCK = 4 * 1024 * 1024  # bytes read at a time
 WEIGHTS = (".safetensors", ".bin")
+WITHOUT_HEADER = "weights:"  # before the path of a file of which the weights alone were hashed
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +35,9 @@ class HashCache:
             if isinstance(found, dict):
                 self._known = {key: one for key, one in found.items() if isinstance(one, list) and len(one) == 3}
 
-    def known(self, path: Path) -> str | None:
+    def known(self, path: Path, what: str = "") -> str | None:
         """The hash, if it was computed since the file last changed."""
-        entry = self._known.get(str(path))
+        entry = self._known.get(what + str(path))
         if entry is None:
             return None
         try:
@@ -44,15 +45,23 @@ class HashCache:
         except OSError:
             return None
 
+    def known_weights(self, path: Path) -> str | None:
+        """As known(), of weights_sha256()."""
+        return self.known(path, WITHOUT_HEADER)
+
     def sha256(self, path: Path) -> str:
         """The hash of a file, or of a diffusers folder: the sha256 over its weight files' names and hashes."""
-        found = self.known(path)
-        if found is not None:
-            return found
+        return self.known(path) or self._keep(path, self._folder if path.is_dir() else self._digest)
+
+    def weights_sha256(self, path: Path) -> str:
+        """The hash of a file's weights, without its header: A1111's for networks."""
+        return self.known_weights(path) or self._keep(path, addnet_hash, WITHOUT_HEADER)
+
+    def _keep(self, path: Path, make: Callable[[Path], str], what: str = "") -> str:
         before = stamp(path)
-        value = self._folder(path) if path.is_dir() else self._digest(path)
+        value = make(path)
         with self._lock:
-            self._known[str(path)] = [*before, value]
+            self._known[what + str(path)] = [*before, value]
             self.version += 1
             try:
                 write_atomic(self._file, json.dumps(self._known))
