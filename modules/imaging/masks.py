@@ -54,6 +54,18 @@ def mask_box(mask: Image.Image, padding: int = 0) -> Box | None:
     )
 
 
+def painted_box(mask: Image.Image, padding: int) -> Box:
+    """`mask_box`, where only that box is worked on: UserError when there is none."""
+    box = mask_box(mask, padding)
+    if box is None:
+        raise UserError(
+            "Only masked has nothing to work on, because the mask is blank.",
+            hint="Paint over what is to be changed, or choose the whole picture.",
+            field="mask",
+        )
+    return box
+
+
 def grow_box(box: Box, aspect_width: int, aspect_height: int, image_width: int, image_height: int) -> Box:
     """The box widened or heightened to the aspect, moved where it leaves the picture, cut where it is too large."""
     left, top, right, bottom = box

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import psutil
+from PIL import ImageOps
 
 from modules.core.errors import EaselError
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.imaging import grids, saving  # noqa: F401  # what they declare is settable before the first picture
 from modules.imaging.inputs import PictureStore
+from modules.imaging.masks import mask_box, painted_box, read_mask
 from modules.processing import extras, options  # noqa: F401  # what extras declare is settable too
 from modules.processing.faces import Faces
 from modules.processing.hooks import RESOLVED, Hooks
@@ -30,7 +32,7 @@ from modules.processing.models.vae import choose_vae
 from modules.processing.networks.files import NetworkFiles
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
-from modules.processing.requests import Generate, references
+from modules.processing.requests import Generate, MaskedImage, references
 from modules.processing.resolve import resolve
 from modules.processing.scripts import read_wish, run_script
 from modules.processing.upscalers import LATENT_MODES, Upscalers
@@ -61,6 +63,15 @@ class EngineStatus:
     mode: str = ""  # memory mode
     memory_bytes: int = 0
     memory_total_bytes: int = 0
+
+
+def is_blank(inputs: PictureStore, source: MaskedImage) -> bool:
+    """Whether a mask leaves nothing to be painted; UserError where that much must be there."""
+    mask = read_mask(inputs.open(source.mask.image), round=source.mask.round and source.soft is None)
+    mask = ImageOps.invert(mask) if source.mask.invert else mask
+    if source.padding is not None:
+        painted_box(mask, source.padding)
+    return mask_box(mask) is None
 
 
 class Engine:
@@ -94,6 +105,8 @@ class Engine:
         plan = resolve(request, self.settings, self.catalog, self.styles)
         if plan.hires is not None and plan.hires.upscaler not in LATENT_MODES:
             self.upscalers.find(plan.hires.upscaler)
+        if isinstance(plan.request.source, MaskedImage) and is_blank(self.inputs, plan.request.source):
+            plan = dataclasses.replace(plan, notes=(*plan.notes, "The mask is blank, so nothing was painted anew."))
         return self.hooks.run(RESOLVED, plan)
 
     def run(self, request: Generate, *, control: Control | None = None, report: Report = no_report) -> Result:

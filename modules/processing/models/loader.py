@@ -46,6 +46,7 @@ class LoadedModel:
     device: torch.device
     vae_file: ModelFile | None = None
     vae_tiles: VaeTiles = field(default_factory=VaeTiles)  # set by each run
+    encoded: dict[object, torch.Tensor] = field(default_factory=dict)  # of stages.decode: the last pictures' latents
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
 
 NO_MEMORY = ("out of memory", "not enough memory", "defaultcpuallocator", "can't allocate memory")
+REMEMBERED = 16  # pictures whose latents a model keeps
 log = logging.getLogger(__name__)
 
 
@@ -93,21 +95,32 @@ def _decode(model: LoadedModel, latents: torch.Tensor) -> Decoded:
 def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
     """RGB [B, 3, H, W] in [-1, 1] -> the mean latents [B, C, h, w], float32.
 
-    Picture by picture, and in tiles, as in `decode`.
+    Picture by picture, and in tiles, as in `decode`. The model remembers the last ones: batches share their source.
     """
-    weight = next(model.vae.parameters())
     config = model.vae.config
-    rows = []
-    for row in pixels.split(1):
+    rows = [_remembered(model, row) for row in pixels.split(1)]
+    return (torch.cat(rows) - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
+
+
+def _remembered(model: LoadedModel, row: torch.Tensor) -> torch.Tensor:
+    """The mean latents of one picture, unscaled."""
+    content = hashlib.sha256(row.contiguous().cpu().numpy()).hexdigest()
+    key = (content, tuple(row.shape), model.vae_tiles)
+    mean = model.encoded.pop(key, None)
+    if mean is None:
+        weight = next(model.vae.parameters())
         moved = row.to(weight.device, weight.dtype)
-        mean, _ = _whole_or_tiled(
+        made, _ = _whole_or_tiled(
             model,
             row.shape[2] * row.shape[3],
-            lambda moved=moved: model.vae.encode(moved, return_dict=False)[0].mode(),
-            lambda tile, moved=moved: tiled_encode(model.vae, moved, tile).chunk(2, dim=1)[0],
+            lambda: model.vae.encode(moved, return_dict=False)[0].mode(),
+            lambda tile: tiled_encode(model.vae, moved, tile).chunk(2, dim=1)[0],
         )
-        rows.append(mean.float())
-    return (torch.cat(rows) - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
+        mean = made.float()
+    model.encoded[key] = mean  # the last used is the last to go
+    while len(model.encoded) > REMEMBERED:
+        del model.encoded[next(iter(model.encoded))]
+    return mean
 
 
 def _whole_or_tiled(

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from modules.core.errors import UserError
 from modules.imaging.colour import match_colours
-from modules.imaging.masks import Box, blur_mask, fill_hole, grow_box, keep_outside, mask_box, read_mask
+from modules.imaging.masks import Box, blur_mask, fill_hole, grow_box, keep_outside, painted_box, read_mask
 from modules.imaging.resize import resize_picture
 from modules.processing.stages.condition import picture_condition
 from modules.processing.stages.decode import encode_pixels, to_pixels
@@ -106,13 +105,7 @@ def _prepare(plan: Plan, source: MaskedImage, picture: Image.Image, drawn: Image
     width, height = shape.width, shape.height
     enlarge = enlarger(plan, context)
     if source.padding is not None:
-        box = mask_box(mask, source.padding)
-        if box is None:
-            raise UserError(
-                "Only masked has nothing to work on, because the mask is blank.",
-                hint="Paint over what is to be changed, or choose the whole picture.",
-                field="mask",
-            )
+        box = painted_box(mask, source.padding)
         box = grow_box(box, width, height, *picture.size)
         part = resize_picture(picture.crop(box), width, height, "fill", enlarge)
         return _Work(

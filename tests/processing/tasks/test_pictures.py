@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from diffusers import AutoencoderKL
 from PIL import Image
 
 from modules.core.errors import NotFoundError, UserError
@@ -199,6 +200,33 @@ def test_a_blank_mask_is_told_when_only_it_is_worked_on(engine: Engine) -> None:
     request = masked(engine, source(), Image.new("L", (64, 64)), padding=8)
     with pytest.raises(UserError, match="mask is blank"):
         engine.run(request)
+
+
+def test_a_blank_mask_over_the_whole_picture_is_told_and_changes_nothing(engine: Engine) -> None:
+    white = Image.new("L", (64, 64), 255)
+    request = masked(engine, source(), white, mask_invert=True)
+    assert "mask is blank" in " ".join(engine.resolve(request).notes)
+    made = engine.run(request)
+    assert (array(made.pictures[0]) == array(source())).all()
+    assert "mask is blank" in " ".join(made.info["warnings"])
+
+
+def test_batches_share_the_latents_of_their_source(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    encode = AutoencoderKL.encode
+
+    def counted(self: AutoencoderKL, x: Any, **more: Any) -> Any:
+        encoded.append(len(x))
+        return encode(self, x, **more)
+
+    monkeypatch.setattr(AutoencoderKL, "encode", counted)
+    request = start_from(engine, source(seed=99))
+    several = engine.run(dataclasses.replace(request, shape=Shape(width=64, height=64, batch_size=2, batch_count=3)))
+    assert encoded == [1], "the source was encoded again"
+    again = engine.run(dataclasses.replace(request, seed=Seed(seed=BASE.seed.seed + 4)))
+    assert (array(again.pictures[0]) == array(several.pictures[4])).all()
+    engine.run(start_from(engine, source(seed=98)))
+    assert encoded == [1, 1], "another picture has latents of its own"
 
 
 def test_a_white_mask_at_full_strength_still_sees_the_source(engine: Engine) -> None:
