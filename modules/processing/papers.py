@@ -12,7 +12,7 @@ from modules.core.version import VERSION
 from modules.imaging.infotext import build_infotext
 from modules.processing import options
 from modules.processing.plan import PicturePlan, Plan
-from modules.processing.requests import Fill, InitImage, MaskedImage, Noise, ResizeMode, SoftInpainting
+from modules.processing.requests import Fill, Generate, InitImage, MaskedImage, Noise, ResizeMode, SoftInpainting
 from modules.processing.samplers import knob_settings, samplers
 from modules.processing.samplers import options as sampler_options
 
@@ -214,13 +214,13 @@ def _plain(name: str) -> str:
     return name.replace(",", "").replace(":", "")
 
 
-def picture_request(plan: Plan, batch: int, index: int, environment: Mapping[str, object]) -> str:
+def picture_request(plan: Plan, request: Generate, index: int, environment: Mapping[str, object]) -> str:
     """The JSON block: the request of the whole batch, which place in it this picture has, and what made it."""
     checkpoint, vae = plan.model.checkpoint, plan.model.vae
     block = {
         "easel": FORMAT,
         "version": VERSION,
-        "request": plan.batch_request(batch).to_json(),
+        "request": request.to_json(),
         "picture": index,
         "checkpoint": {"title": checkpoint.title, "sha256": checkpoint.sha256},
         "vae": None if vae is None else {"name": vae.name, "sha256": vae.sha256},

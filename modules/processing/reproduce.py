@@ -20,8 +20,9 @@ from modules.processing.engine import Engine
 from modules.processing.papers import FORMAT
 from modules.processing.pasted import request_from_infotext
 from modules.processing.plan import Plan
-from modules.processing.requests import After, Generate, Noise, references
-from modules.processing.resolve import resolve
+from modules.processing.progress import Picture
+from modules.processing.requests import After, Generate, Noise, ScriptCall, references
+from modules.processing.resolve import resolve, shaping_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +60,28 @@ def reproduce(engine: Engine, source: Path) -> Reproduction:
             f"{source.name} carries no generation data.", hint="Choose a picture that Easel or A1111 saved."
         )
     _check_sources(engine, request)
-    after = After(save=False, grid=False, hires=request.after.hires)
-    request = dataclasses.replace(request, after=after)
+    script = request.after.script if block is not None else None  # an infotext tells no seeds that scripts drew
+    request = dataclasses.replace(request, after=After(save=False, grid=False, hires=request.after.hires))
     plan, model_reasons = _plan(engine, request, block)
-    result = engine.run_plan(plan)
-    samples = [one for one in result.pictures if one.kind == "sample"]
-    path = samples[index].path
+    if script is not None:
+        path = _by_script(engine, request, script)[index].path
+        reasons += ["The script draws its seeds anew."] if request.seed.seed == -1 else []
+    else:
+        made = engine.run_plan(plan).pictures
+        path = [one for one in made if one.kind == "sample"][index].path
     return Reproduction(
         path=path, difference=pixel_difference(source, Path(path)), reasons=tuple(reasons + model_reasons)
     )
+
+
+def _by_script(engine: Engine, request: Generate, script: ScriptCall) -> tuple[Picture, ...]:
+    """What a script makes of the request under default settings."""
+    asked = dataclasses.replace(
+        request,
+        after=dataclasses.replace(request.after, script=script),
+        overrides={**shaping_settings(), **request.overrides},
+    )
+    return engine.run(asked).pictures
 
 
 def pixel_difference(first: Path, second: Path) -> int | None:

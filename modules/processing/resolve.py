@@ -105,7 +105,7 @@ def resolve(
             clip_skip=text_plan.clip_skip,
             tiling=True if model.tiling == "both" else model.tiling or False,
         ),
-        overrides={**_changed(settings), **request.overrides},
+        overrides={**changed_settings(settings), **request.overrides},
     )
     plan = Plan(
         request=decided,
@@ -233,10 +233,16 @@ def _check_source(init: InitImage, source: InitImage | MaskedImage) -> None:
     check_within(checks)
 
 
-def _changed(settings: Settings) -> dict[str, JsonValue]:
-    """The settings that shape pictures and are not at their default: a picture's request carries them along."""
+def shaping_settings() -> dict[str, JsonValue]:
+    """The settings that shape pictures, by key, and their defaults."""
     shaping = (one for one in setting_registry if one.scope == "user" and (one.infotext or one in UNTOLD))
-    return {one.key: settings[one] for one in shaping if settings[one] != one.default}
+    return {one.key: one.default for one in shaping}
+
+
+def changed_settings(settings: Settings) -> dict[str, JsonValue]:
+    """Those that are not at their default: a picture's request carries them along."""
+    found = {key: settings[setting_registry.get(key)] for key in shaping_settings()}
+    return {key: value for key, value in found.items() if value != setting_registry.get(key).default}
 
 
 def _check_ranges(request: Generate) -> None:

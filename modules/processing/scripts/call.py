@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from modules.core.errors import EaselError
+from modules.imaging.infotext import add_fields
 from modules.processing.hooks import FINISHED, FinishedImage
 from modules.processing.info import Result, join_infos
+from modules.processing.papers import infotext_fields, write_infotext
 from modules.processing.progress import Control, Event, Picture, Progress, Report
-from modules.processing.requests import Generate
-from modules.processing.scripts.script import Wish, read_wish
+from modules.processing.requests import Generate, ScriptCall
+from modules.processing.scripts.fields import change
+from modules.processing.scripts.script import ARGUMENTS, Wish, read_wish
 
 if TYPE_CHECKING:
     from modules.processing.engine import Engine
@@ -28,15 +32,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Call:
-    """What a script's `run` is given. `count` requests are expected; `made` are the results so far."""
+    """What a script's `run` is given. `count` requests are expected; `made` are the results so far.
+
+    `whole`: the request with its script that makes all of it again, but for settings.
+    """
 
     wish: Wish
+    whole: Generate
     control: Control
     report: Report
     count: int
     made: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     _failed: list[Exception] = field(default_factory=list)
+    _kept: int = 0
     _begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -92,16 +101,32 @@ class Call:
             stop()
 
     def keep(self, image: Image.Image, request: Generate, infotext: str, grid: str = "") -> Picture:
-        """Save a picture of the script's own making as one of `request`'s. `grid`: a sheet, as <grid>-<number>."""
+        """Save a picture of the script's own making as one of `request`'s. `grid`: a sheet, as <grid>-<number>.
+
+        It carries the request that makes all of it again; kept pictures come first in the result, in their order.
+        """
         from modules.processing.stages.finish import Finisher
 
         engine = self.wish.engine
-        return Finisher(
+        kept = Finisher(
             plan=engine.resolve(request),
             settings=engine.settings.with_overrides(request.overrides),
             paths=engine.paths,
             report=self.report,
-        ).add_own(image, infotext, grid)
+        ).add_own(image, infotext, self._kept, self.whole, grid)
+        self._kept += 1
+        return kept
+
+    def keep_sheet(self, image: Image.Image, grid: str) -> Picture:
+        """`keep`, for a sheet of all that was asked: its infotext tells the script's own arguments."""
+        call = self.whole.after.script
+        assert call is not None
+        request = change(self.wish.request, "shape.batch_count", 1)
+        plan = self.wish.engine.resolve(request)
+        settings = self.wish.engine.settings.with_overrides(request.overrides)
+        told = {"Script": call.name, ARGUMENTS: json.dumps(dict(call.arguments), ensure_ascii=False)}
+        infotext = write_infotext(plan.pictures[0], infotext_fields(plan, plan.pictures[0], settings))
+        return self.keep(image, request, add_fields(infotext, told), grid)
 
     def result(self, pictures: Sequence[Picture] | None = None) -> Result:
         """All that was made as one result; `pictures` instead of those of the requests, in the order given.
@@ -143,4 +168,6 @@ class Call:
 def run_script(engine: Engine, request: Generate, control: Control, report: Report) -> Result:
     """Run the script that a request names."""
     script, wish = read_wish(request, engine)
-    return script.run(Call(wish=wish, control=control, report=report, count=script.expected(wish)))
+    after = dataclasses.replace(wish.request.after, script=ScriptCall(name=script.title, arguments=wish.arguments))
+    whole = dataclasses.replace(wish.request, after=after)
+    return script.run(Call(wish=wish, whole=whole, control=control, report=report, count=script.expected(wish)))

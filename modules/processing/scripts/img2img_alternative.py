@@ -11,7 +11,7 @@ from modules.processing.info import Result
 from modules.processing.progress import Interrupted
 from modules.processing.requests import Generate, InitImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, change_init, with_fixed_seeds
+from modules.processing.scripts.fields import change, change_init
 from modules.processing.scripts.script import Argument, Wish, register_script
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _decoding(wish: Wish) -> Generate:
 
 def _painting(wish: Wish) -> Generate:
     """The request that paints from the noise found."""
-    request = with_fixed_seeds(wish.request)
+    request = wish.request
     if wish.flag("override_sampler"):
         request = change(request, "sampling.sampler", "Euler")
     if wish.flag("override_prompt"):

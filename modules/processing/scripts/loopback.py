@@ -9,7 +9,7 @@ from modules.processing.info import Result
 from modules.processing.progress import Picture
 from modules.processing.requests import MaskedImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, change_init, init_of, with_fixed_seeds
+from modules.processing.scripts.fields import change, change_init, init_of
 from modules.processing.scripts.script import Argument, register_script
 
 CURVES = ("Aggressive", "Linear", "Lazy")
@@ -67,7 +67,7 @@ def strength_at(loop: int, loops: int, first: float, last: float, curve: str) ->
 def loopback(call: Call) -> Result:
     wish, loops = call.wish, call.wish.whole("loops")
     last, curve = wish.real("final_strength"), wish.text("curve")
-    base, batches = with_fixed_seeds(wish.request), wish.request.shape.batch_count
+    base, batches = wish.request, wish.request.shape.batch_count
     for name, value in (("shape.batch_size", 1), ("shape.batch_count", 1), ("after.grid", False)):
         base = change(base, name, value)
     first = init_of(base).strength
@@ -93,6 +93,5 @@ def loopback(call: Call) -> Result:
         ends += history if batches == 1 else history[-1:]
     if len(ends) > 1:
         grid = image_grid([one.open() for one in ends], rows=1)
-        asked = change(change(base, "after", wish.request.after), "seed.seed", ends[0].seed)
-        told.insert(0, call.keep(grid, asked, ends[0].infotext, grid="grid"))
+        told.insert(0, call.keep_sheet(grid, "grid"))
     return call.result(told)

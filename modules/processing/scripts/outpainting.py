@@ -15,7 +15,7 @@ from modules.processing.info import Result
 from modules.processing.progress import Picture
 from modules.processing.requests import Fill, Generate, InitImage, Mask, MaskedImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, init_of, with_fixed_seeds, with_size
+from modules.processing.scripts.fields import change, init_of, with_size
 from modules.processing.scripts.script import Argument, Wish
 from modules.processing.tasks import options
 
@@ -130,7 +130,7 @@ def outpaint(call: Call, windows: Sequence[Window], seam: Seam, ground: Ground =
 
     What was finished when a window failed or the job was stopped is kept.
     """
-    request = with_fixed_seeds(call.wish.request)
+    request = call.wish.request
     kept: list[Picture] = []
     for batch in range(request.shape.batch_count):
         own = change(request, "shape.batch_count", 1)

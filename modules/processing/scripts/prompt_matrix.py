@@ -13,7 +13,7 @@ from modules.imaging.legends import labelled_grid
 from modules.processing.info import Result
 from modules.processing.requests import Generate
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, with_fixed_seeds
+from modules.processing.scripts.fields import change
 from modules.processing.scripts.script import MARGIN, Argument, Wish, register_script
 
 TITLE = "Prompt matrix"
@@ -103,7 +103,7 @@ def read_matrix(wish: Wish) -> Matrix:
 )
 def prompt_matrix(call: Call) -> Result:
     matrix = read_matrix(call.wish)
-    base = change(with_fixed_seeds(call.wish.request), "after.grid", False)
+    base = change(call.wish.request, "after.grid", False)
     base = dataclasses.replace(base, shape=dataclasses.replace(base.shape, batch_size=1, batch_count=1))
     made = [
         call.make(matrix.request(at, base), ", ".join(matrix.chosen(at)) or matrix.main) for at in range(matrix.count)
@@ -111,9 +111,7 @@ def prompt_matrix(call: Call) -> Result:
     pictures = [one for result in made for one in result.pictures]
     if not pictures:
         return call.result()
-    request = dataclasses.replace(base, after=call.wish.request.after)
-    grid = call.keep(_sheet(matrix, made), request, pictures[0].infotext, grid="prompt_matrix")
-    return call.result([grid, *pictures])
+    return call.result([call.keep_sheet(_sheet(matrix, made), "prompt_matrix"), *pictures])
 
 
 def _sheet(matrix: Matrix, made: list[Result]) -> Image.Image:

@@ -13,7 +13,7 @@ from modules.processing.requests import Generate
 from modules.processing.samplers import samplers
 from modules.processing.schedules import AUTOMATIC, split_combined_name
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, with_fixed_seeds
+from modules.processing.scripts.fields import change
 from modules.processing.scripts.script import Argument, Wish, register_script
 
 GREEDY = ("prompt", "negative_prompt")  # these take all words up to the next option
@@ -138,8 +138,6 @@ def _requests(wish: Wish) -> list[tuple[Generate, Line]]:
     found: list[tuple[Generate, Line]] = []
     request = dataclasses.replace(wish.request, after=dataclasses.replace(wish.request.after, grid=False))
     iterate = wish.flag("iterate_seed")
-    if iterate or wish.flag("same_seed"):
-        request = with_fixed_seeds(request)
     main = {"prompt.positive": request.prompt.positive, "prompt.negative": request.prompt.negative}
     for line in read_lines(wish.text("prompts")):
         own = request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modules.core.errors import UserError
 from modules.core.registry import Registry
 from modules.processing.requests import Generate, JsonValue, Noise, ScriptCall
+from modules.processing.scripts.fields import with_fixed_seeds
 
 if TYPE_CHECKING:
     from modules.processing.engine import Engine
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from modules.processing.scripts.call import Call
 
 Tab = Literal["txt2img", "img2img"]
+ARGUMENTS = "Script arguments"  # in infotexts of sheets: JSON
 BOTH: tuple[Tab, ...] = ("txt2img", "img2img")
 
 
@@ -152,7 +155,8 @@ class Script:
 
     `count`: how many requests it will make of a wish; UserError when it cannot. `run` makes them. `asks`: those that
     differ from the wish's in size or number, and one of the result's size where that is larger. `paste`: arguments
-    from the fields of an infotext that names the script, taken out of them.
+    from the fields of an infotext that names the script, taken out of them. `draws`: whether seeds of -1 are drawn anew
+    for each request; else they are drawn once, before it is asked anything.
     """
 
     title: str
@@ -163,6 +167,7 @@ class Script:
     count: Callable[[Wish], int] = field(default=lambda wish: 1)
     asks: Callable[[Wish], Sequence[Generate]] = field(default=lambda wish: ())
     paste: Callable[[dict[str, str]], dict[str, JsonValue]] = field(default=lambda fields: {})
+    draws: Callable[[Wish], bool] = field(default=lambda wish: False)
 
     def read(self, given: Mapping[str, object], engine: Engine, tab: Tab) -> dict[str, JsonValue]:
         """All arguments, checked, with defaults for those not given; UserError names an unknown one's neighbours."""
@@ -199,12 +204,21 @@ def register_script(
     count: Callable[[Wish], int] = lambda wish: 1,
     asks: Callable[[Wish], Sequence[Generate]] = lambda wish: (),
     paste: Callable[[dict[str, str]], dict[str, JsonValue]] = lambda fields: {},
+    draws: Callable[[Wish], bool] = lambda wish: False,
 ) -> Callable[[Callable[[Call], Result]], Callable[[Call], Result]]:
     """Decorator that adds the function below it as the script's `run`."""
 
     def add(run: Callable[[Call], Result]) -> Callable[[Call], Result]:
         told = Script(
-            title=title, about=about, run=run, tabs=tabs, arguments=arguments, count=count, asks=asks, paste=paste
+            title=title,
+            about=about,
+            run=run,
+            tabs=tabs,
+            arguments=arguments,
+            count=count,
+            asks=asks,
+            paste=paste,
+            draws=draws,
         )
         scripts.add(title, told)
         return run
@@ -217,7 +231,17 @@ def pasted_script(fields: dict[str, str]) -> ScriptCall | None:
     if fields.get("Script", "") not in scripts:
         return None
     script = scripts.get(fields.pop("Script"))
-    return ScriptCall(name=script.title, arguments=script.paste(fields))
+    return ScriptCall(name=script.title, arguments={**_told_arguments(script, fields), **script.paste(fields)})
+
+
+def _told_arguments(script: Script, fields: dict[str, str]) -> dict[str, JsonValue]:
+    """What the field ARGUMENTS says of the script's own arguments."""
+    try:
+        told = json.loads(fields.pop(ARGUMENTS, "{}"))
+    except ValueError:
+        return {}
+    known = {one.name for one in script.arguments}
+    return {name: one for name, one in told.items() if name in known} if isinstance(told, dict) else {}
 
 
 def tab_of(request: Generate) -> Tab:
@@ -232,7 +256,8 @@ def read_wish(request: Generate, engine: Engine) -> tuple[Script, Wish]:
     if tab not in script.tabs:
         raise UserError(f"{script.title} does not work in {tab}.", hint=f"Use it in {script.tabs[0]}.", field="script")
     plain = replace(request, after=replace(request.after, script=None))
-    return script, Wish(request=plain, arguments=script.read(call.arguments, engine, tab), engine=engine)
+    wish = Wish(request=plain, arguments=script.read(call.arguments, engine, tab), engine=engine)
+    return script, wish if script.draws(wish) else replace(wish, request=with_fixed_seeds(plain))
 
 
 def _some(names: list[str], most: int = 30) -> str:

@@ -14,7 +14,7 @@ from modules.processing.info import Result
 from modules.processing.progress import Interrupted, Picture
 from modules.processing.requests import Generate, MaskedImage
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import change, init_of, with_fixed_seeds, with_size
+from modules.processing.scripts.fields import change, init_of, with_size
 from modules.processing.scripts.script import Argument, Wish, register_script
 from modules.processing.tasks.options import BACKGROUND
 
@@ -114,7 +114,7 @@ def sd_upscale(call: Call) -> Result:
     except Interrupted:
         return call.result([])
     boxes = _boxes(wish, *picture.size)
-    base = change(with_fixed_seeds(wish.request), "shape.batch_count", 1)
+    base = change(wish.request, "shape.batch_count", 1)
     fields = {"SD upscale overlap": wish.whole("overlap"), "SD upscale upscaler": wish.text("upscaler")}
     kept: list[Picture] = []
     for number in range(wish.request.shape.batch_count):

@@ -20,7 +20,7 @@ from modules.processing.passes import hires_sizes
 from modules.processing.progress import Picture
 from modules.processing.requests import Generate, JsonValue
 from modules.processing.scripts.call import Call
-from modules.processing.scripts.fields import SEEDS, change, with_fixed_seeds
+from modules.processing.scripts.fields import SEEDS, change
 from modules.processing.scripts.script import MARGIN, Argument, Wish, register_script
 from modules.processing.scripts.xyz_axes import NOTHING, Axis, Value, axes, axis_names, numbered_axes
 from modules.processing.scripts.xyz_values import join_values, split_values
@@ -73,6 +73,11 @@ class Plot:
         x, y, z = (len(one.values) for one in self.lines)
         return x, y, z
 
+    @property
+    def drawn(self) -> dict[str, JsonValue]:
+        """The arguments of axes whose -1s were drawn, as they were."""
+        return {f"{one.letter}_values": ", ".join(map(str, one.values)) for one in self.lines if one.fixed}
+
     def cells(self) -> list[Place]:
         """All places; what is slow to change changes the least."""
         outer = sorted(range(3), key=lambda at: (-self.lines[at].axis.cost, -at))
@@ -97,10 +102,8 @@ class Plot:
 
 def read_plot(wish: Wish) -> Plot:
     """UserError when an axis or one of its values is not to be had, or when the grid would be too large."""
-    keep = wish.flag("no_fixed_seeds")
-    request = wish.request if keep else with_fixed_seeds(wish.request)
-    request = change(request, "after.grid", False)
-    x, y, z = (_read_line(wish, letter, keep) for letter in LETTERS)
+    request = change(wish.request, "after.grid", False)
+    x, y, z = (_read_line(wish, letter, wish.flag("no_fixed_seeds")) for letter in LETTERS)
     plot = Plot(wish=wish, request=request, lines=(x, y, z))
     sizes = [_size(wish.engine.resolve(request).request)]
     for line in plot.lines:
@@ -233,9 +236,11 @@ def _picks(engine: Engine, kind: JsonValue) -> Sequence[str]:
     count=_count,
     asks=_asks,
     paste=_paste,
+    draws=lambda wish: wish.flag("no_fixed_seeds"),
 )
 def xyz_plot(call: Call) -> Result:
     plot = read_plot(call.wish)
+    call.whole = change(call.whole, "after.script.arguments", {**call.wish.arguments, **plot.drawn})
     made: dict[Place, Result] = {}
     for place in plot.cells():
         made[place] = call.make(plot.cell(place), plot.title(place))

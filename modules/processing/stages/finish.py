@@ -25,7 +25,8 @@ from modules.processing.memory import device_name
 from modules.processing.papers import infotext_fields, picture_request, write_infotext
 from modules.processing.plan import PicturePlan, Plan
 from modules.processing.progress import Picture, Report
-from modules.processing.requests import Noise
+from modules.processing.requests import Generate, Noise
+from modules.processing.resolve import changed_settings
 
 
 def environment() -> dict[str, object]:
@@ -54,12 +55,9 @@ class Finisher:
         """Save one picture and tell of it. An incomplete one is kept with the job unless a setting saves it."""
         picture = self.plan.pictures[finished.index]
         infotext = write_infotext(picture, finished.fields)
-        request = None
-        if self.settings[options.ADD_REQUEST]:
-            request = picture_request(self.plan, batch, offset, {**environment(), "mode": self.plan.model.mode})
         save = self.plan.request.after.save and self.settings[saving.SAMPLES_SAVE]
         save = save and (complete or self.settings[options.SAVE_INCOMPLETE])
-        papers = Papers(infotext=infotext, request=request)
+        papers = Papers(infotext=infotext, request=self._request(self.plan.batch_request(batch), offset))
         path = self._write(finished.image, self._name(picture, finished.index), papers, save=save)
         if complete:
             self._images.append(finished.image)
@@ -92,15 +90,26 @@ class Finisher:
                 self.pictures.insert(0, self.pictures.pop())
         return self.pictures
 
-    def add_own(self, image: Image.Image, infotext: str, grid: str = "") -> Picture:
-        """Save a picture that a script made, and tell of it. `grid`: it is a sheet, saved as <grid>-<number>."""
-        after, first = self.plan.request.after, self.plan.pictures[0]
+    def add_own(self, image: Image.Image, infotext: str, index: int, whole: Generate, grid: str = "") -> Picture:
+        """Save a picture that a script made, and tell of it. `grid`: it is a sheet, saved as <grid>-<number>.
+
+        It is the picture `index` of what `whole` makes, which has that script.
+        """
+        after, first, model = self.plan.request.after, self.plan.pictures[0], whole.model
         save = after.save and (
             (after.grid and self.settings[saving.GRID_SAVE]) if grid else self.settings[saving.SAMPLES_SAVE]
         )
-        path = self._write(image, self._name(first, 0), Papers(infotext=infotext), save=save, grid=grid)
+        pinned = replace(model, checkpoint=model.checkpoint or self.plan.model.checkpoint.title)
+        whole = replace(whole, model=pinned, overrides={**changed_settings(self.settings), **whole.overrides})
+        papers = Papers(infotext=infotext, request=self._request(whole, index))
+        path = self._write(image, self._name(first, 0), papers, save=save, grid=grid)
         self._tell(path, image, first, infotext, saved=save, kind="grid" if grid else "sample")
         return self.pictures[-1]
+
+    def _request(self, request: Generate, index: int) -> str | None:
+        if not self.settings[options.ADD_REQUEST]:
+            return None
+        return picture_request(self.plan, request, index, {**environment(), "mode": self.plan.model.mode})
 
     def _tell(
         self,

@@ -1,12 +1,15 @@
 """Arguments of scripts are checked before anything is queued, and one run of a script is one job."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from modules.core.errors import NotFoundError, UserError
+from modules.processing.pasted import request_from_infotext
 from modules.processing.progress import Control, Picture, Progress
-from modules.processing.requests import After, Generate, Sampling, ScriptCall, Seed, Shape
+from modules.processing.reproduce import reproduce
+from modules.processing.requests import After, Generate, Prompt, Sampling, ScriptCall, Seed, Shape
 from modules.processing.scripts import Argument, scripts
 
 BASE = Generate(
@@ -105,3 +108,43 @@ def test_a_skip_gives_up_one_request(engine):
     control.skip()
     made = engine.run(asking("Prompts from file or textbox", prompts="a\nb\nc"), control=control)
     assert (made.info["all_prompts"][0], len(made.pictures), made.interrupted) == ("a", 2, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "seed"),
+    [
+        ("Prompt matrix", {"different_seeds": True}, -1),
+        ("X/Y/Z plot", {"x_type": "Seed", "x_values": "3, -1", "y_type": "Clip skip", "y_values": "1, 2"}, -1),
+        ("X/Y/Z plot", {"x_type": "Steps", "x_values": "1, 2", "include_sub_grids": True, "vary_seeds_x": True}, 5),
+    ],
+)
+def test_a_sheet_is_made_again_from_its_own_file(engine, name, arguments, seed):
+    engine.settings.update({"eta_ancestral": 0.5})
+    asked = Generate(
+        prompt=Prompt(positive="a cat | in oil"),
+        shape=Shape(width=64, height=64),
+        seed=Seed(seed=seed),
+        sampling=Sampling(sampler="Euler a", steps=2),
+        after=After(save=False, script=ScriptCall(name=name, arguments=arguments)),
+    )
+    sheet = engine.run(asked).pictures[0]
+    assert sheet.kind == "grid"
+    engine.settings.update({"eta_ancestral": 1.0})
+    answer = reproduce(engine, Path(sheet.path))
+    assert answer.identical, answer
+
+
+def test_the_infotext_of_a_sheet_leads_back_to_its_script(engine):
+    asked = Generate(
+        prompt=Prompt(positive="a cat | in oil, at night"),
+        shape=Shape(width=64, height=64),
+        seed=Seed(seed=7),
+        sampling=Sampling(sampler="Euler a", steps=1),
+        after=After(save=False, script=ScriptCall(name="Prompt matrix", arguments={"delimiter": "space"})),
+    )
+    told = request_from_infotext(engine.run(asked).pictures[0].infotext)
+    assert told.request.prompt.positive == "a cat | in oil, at night"
+    assert told.request.after.script is not None
+    assert told.request.after.script.name == "Prompt matrix"
+    assert told.request.after.script.arguments["delimiter"] == "space"
+    assert not told.unknown
