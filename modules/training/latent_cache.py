@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from modules.core.files import write_atomic
-from modules.training.datasets.source import Source
+from modules.training.datasets.source import Source, mask_of
 from modules.training.pictures import to_tensor
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,17 @@ def cached_latents(folder: Path, vae: AutoencoderKL, source: Source) -> list[Ten
         write_atomic(folder / INDEX, json.dumps([asdict(one) for one in shards]))
         found.update(zip(shard.keys, latents))
     return [found[key] for key in keys]
+
+
+def loss_weights(source: Source, latents: Sequence[Tensor]) -> list[Tensor] | None:
+    """How much each place of every item's latent counts: fp32 [1, h, w], mean 1; None when all count alike."""
+    found = [mask_of(source, item, (one.shape[-1], one.shape[-2])) for item, one in enumerate(latents)]
+    if all(one is None for one in found):
+        return None
+    return [
+        torch.ones(1, *latent.shape[-2:]) if one is None else torch.from_numpy(one.copy())[None]
+        for one, latent in zip(found, latents)
+    ]
 
 
 @torch.no_grad()

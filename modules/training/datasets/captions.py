@@ -1,4 +1,4 @@
-"""Captions that differ from draw to draw: their tags in another order, some left out, the whole text left out."""
+"""Captions that differ from draw to draw: their tags, the parts between commas, in another order, some left out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CaptionDraws:
-    """`keep`: so many tags in front stay where they are. `tag_dropout`, `dropout`: chances of a tag, of the whole."""
+    """`keep`: so many tags in front stay where they are. `dropout`: the chance of each other one to be left out."""
 
     shuffle: bool = False
     keep: int = 0
-    tag_dropout: float = 0.0
     dropout: float = 0.0
 
     @property
     def vary(self) -> bool:
-        return self.shuffle or self.tag_dropout > 0 or self.dropout > 0
+        return self.shuffle or self.dropout > 0
 
     def draw(self, caption: str, generator: np.random.Generator) -> str:
-        if self.dropout and generator.random() < self.dropout:
-            return ""
-        if not self.shuffle and not self.tag_dropout:
+        if not self.vary:
             return caption
         tags = tags_of(caption)
         kept, rest = tags[: self.keep], tags[self.keep :]
-        if self.tag_dropout:
-            rest = [tag for tag, draw in zip(rest, generator.random(len(rest))) if draw >= self.tag_dropout]
+        if self.dropout:
+            rest = [tag for tag, draw in zip(rest, generator.random(len(rest))) if draw >= self.dropout]
         if self.shuffle:
             rest = [rest[place] for place in generator.permutation(len(rest))]
         return ", ".join(kept + rest)

@@ -28,7 +28,7 @@ from modules.training.datasets.emoji_scenes import EmojiScenes
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.source import Source
 from modules.training.export import make_scheduler, save_pipeline
-from modules.training.latent_cache import cached_latents, statistics
+from modules.training.latent_cache import cached_latents, loss_weights, statistics
 from modules.training.methods.grow import load_weights, start_from
 from modules.training.noise_plot import plot_schedule
 from modules.training.pictures import save_grid, to_pictures
@@ -57,6 +57,7 @@ class LatentDiffusion:
         begin_with = _model_to_begin_with(settings, folder)
         self.source = EmojiScenes(data, config.data, seed) if isinstance(data, PictureSet) else data
         self.draws = BucketDraws(self.source.sizes, self.source.weights)
+        self.masks: list[Tensor] = []  # by bucket, like the latents; empty when all places count alike
         self.vae = _load_autoencoder(Path(settings.autoencoder).expanduser()).to(device).eval()
         _check_sizes(self.draws.buckets, self.vae)
         self.latents, latent_std = self._scaled_latents(folder / "latents")
@@ -87,8 +88,12 @@ class LatentDiffusion:
         scale = float(self.vae.config["scaling_factor"])
         told = {**asdict(measured), "scaling_factor": scale}
         write_atomic(folder / "statistics.json", json.dumps(told, indent=1))
+        device = self.config.run.device
         buckets = [torch.stack([found[item] for item in members]) * scale for members in self.draws.members]
-        return [one.to(self.config.run.device) for one in buckets], scale * measured.overall
+        masks = loss_weights(self.source, found)
+        if masks is not None:
+            self.masks = [torch.stack([masks[item] for item in members]).to(device) for members in self.draws.members]
+        return [one.to(device) for one in buckets], scale * measured.overall
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -101,27 +106,33 @@ class LatentDiffusion:
         captions = [self.source.caption(int(item), draws) for item in items]
         dropped = draws.random(run.batch_size) < settings.condition_dropout
         texts = ["" if drop else text for text, drop in zip(captions, dropped)]
-        x0 = self._latents_of(items)
+        x0 = self._rows(self.latents, items)
+        masks = self._rows(self.masks, items) if self.masks else None
         timesteps = noise.stratified_timesteps(run.batch_size, generator).to(x0.device)
         epsilon = noise.draw_noise(x0.shape, settings.noise_offset, generator).to(x0.device)
-        errors = self._errors(x0, epsilon, timesteps, texts)
+        errors = self._errors(x0, epsilon, timesteps, texts, masks)
         parts = {"mse": errors.mean()}
         if settings.min_snr:
             errors = errors * self.weights[timesteps]
         return errors.mean(), parts
 
-    def _latents_of(self, items: Sequence[int] | np.ndarray) -> Tensor:
+    def _rows(self, buckets: Sequence[Tensor], items: Sequence[int] | np.ndarray) -> Tensor:
         """[N, C, h, w] of items of one bucket."""
         bucket = int(self.draws.bucket_of[items[0]])
-        return self.latents[bucket][torch.from_numpy(self.draws.row_of[items])]
+        return buckets[bucket][torch.from_numpy(self.draws.row_of[items])]
 
-    def _errors(self, x0: Tensor, epsilon: Tensor, timesteps: Tensor, texts: list[str]) -> Tensor:
-        """Mean squared error of the prediction per sample, [B]."""
+    def _errors(
+        self, x0: Tensor, epsilon: Tensor, timesteps: Tensor, texts: list[str], masks: Tensor | None = None
+    ) -> Tensor:
+        """Mean squared error of the prediction per sample, [B]. masks: how much places count, [B, 1, h, w], mean 1."""
         alpha, sigma = self.alpha[timesteps][:, None, None, None], self.sigma[timesteps][:, None, None, None]
         noisy = alpha * x0 + sigma * epsilon
         output = self.unet(noisy, timesteps + self.process.first_time, self.encode_text(texts)).sample.float()
         target = noise.target_of(self.process.prediction, x0, epsilon, alpha, sigma)
-        return (output - target).square().mean((1, 2, 3))  # not a sum: pictures of every size weigh alike
+        errors = (output - target).square()
+        if masks is not None:
+            errors = errors * masks
+        return errors.mean((1, 2, 3))  # not a sum: pictures of every size weigh alike
 
     def encode_text(self, texts: list[str]) -> Tensor:
         ids = self.tokenizer(texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt")
@@ -139,7 +150,7 @@ class LatentDiffusion:
             for timestep in VALIDATION_TIMESTEPS:
                 generator = torch_generator("validation", timestep)
                 for places in (places for places in buckets if len(places)):
-                    x0 = self._latents_of([items[place] for place in places])
+                    x0 = self._rows(self.latents, [items[place] for place in places])
                     epsilon = torch.randn(x0.shape, generator=generator).to(x0.device)
                     timesteps = torch.full((len(x0),), timestep, device=x0.device)
                     errors.append(self._errors(x0, epsilon, timesteps, [texts[place] for place in places]))

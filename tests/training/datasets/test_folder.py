@@ -145,3 +145,105 @@ def test_cut_off_file_is_named_when_drawn(folder: Path) -> None:
     with pytest.raises(UserError, match=r"^more/huge sea\.png") as told:
         source.picture(item_of(source, "sea"))
     assert str(folder) not in told.value.message
+
+
+def test_a_trigger_leads_captions_and_takes_the_place_of_file_names(folder: Path) -> None:
+    source = opened(folder, trigger="sks")
+    assert sorted(source.label(item) for item in range(4)) == ["sks", "sks", "sks", "sks, a grey square"]
+    (folder / "square.txt").write_text("a photo of SKS, grey")
+    assert "a photo of SKS, grey" in {opened(folder, trigger="sks").label(item) for item in range(4)}
+
+
+def test_tags_are_shuffled_and_left_out_behind_those_that_are_kept(folder: Path) -> None:
+    (folder / "square.txt").write_text("1girl, red hat, smile, outdoors, , sky")
+    source = opened(folder, shuffle_tags=True, keep_tags=2, tag_dropout=0.3)
+    item = item_of(source, "hat")
+    drawn = [source.caption(item, numpy_generator(seed)).split(", ") for seed in range(400)]
+    assert all(tags[:2] == ["1girl", "red hat"] for tags in drawn)
+    left = [tags[2:] for tags in drawn]
+    assert {tuple(sorted(tags)) for tags in left} > {("outdoors", "sky", "smile"), ()}
+    assert len({tuple(tags) for tags in left if len(tags) == 3}) == 6, "every order comes up"
+    assert sum(map(len, left)) / 1200 == pytest.approx(0.7, abs=0.05)
+    assert source.label(item) == "1girl, red hat, smile, outdoors, , sky"
+    assert source.captions_vary
+    assert not opened(folder).captions_vary
+
+
+def test_repeats_and_regularisation_set_how_often_pictures_come(folder: Path, tmp_path: Path) -> None:
+    for name in ("3_barn/x.png", "reg/1_building/y.png", "reg/1_building/z.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        ramp((128, 128)).save(folder / name)
+    classes = tmp_path.parent / f"{tmp_path.name}-classes"
+    classes.mkdir()
+    ramp((128, 128)).save(classes / "w.png")
+    source = PictureFolder(Data(folder=str(folder), kind="folder", size=128, bucket_step=32, trigger="sks"), classes)
+    weights = {cut.photo.path.name: float(weight) for cut, weight in zip(source.cuts, source.weights)}
+    assert weights["x.png"] == 3 * weights["square.png"]
+    marked = {cut.photo.path.name for item, cut in enumerate(source.cuts) if source.is_regularisation(item)}
+    assert marked == {"w.png", "y.png", "z.png"}
+    assert sum(weights[name] for name in marked) == pytest.approx(sum(weights.values()) / 2)
+    assert not any(source.is_regularisation(item) for item in source.validation)
+    assert {source.label(item) for item in range(len(source.cuts)) if source.is_regularisation(item)} == {
+        *("building", "w")
+    }
+
+
+def test_masks_follow_their_pictures_cuts_and_keep_the_mean(folder: Path) -> None:
+    """The mask is the picture's own green channel, so that every cut of it can be foretold from the picture's cut."""
+    sea = folder / "more" / "huge sea.png"
+    with Image.open(sea) as image:
+        green = image.getchannel("G")
+        Image.merge("RGB", (green, green, green)).save(sea.with_name("huge sea-masklabel.png"))
+    clear = Image.open(folder / "square.png").convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(folder / "square.png")
+    source = opened(folder, masks=True, unmasked_weight=0.25, crops=3, flips=True)
+    for item in (item for item, cut in enumerate(source.cuts) if cut.photo.path == sea):
+        width, height = source.sizes[item]
+        found = source.mask(item, (width // 8, height // 8))
+        assert found is not None
+        shown = np.asarray(source.picture(item), float)[..., 1].reshape(height // 8, 8, width // 8, 8).mean((1, 3))
+        expected = 0.25 + 0.75 * shown / 255
+        np.testing.assert_allclose(found, expected / expected.mean(), atol=0.02)
+        assert found.dtype == np.float32
+    faded = source.mask(item_of(source, "grey"), (16, 16))
+    assert faded is not None
+    assert faded[-1].mean() > 2 * faded[0].mean()
+    assert source.mask(item_of(source, "barn"), (16, 16)) is None
+    assert opened(folder).mask(0, (16, 16)) is None
+
+
+def test_a_mask_that_leaves_nothing_is_named(folder: Path) -> None:
+    Image.new("L", (128, 128)).save(folder / "square-masklabel.png")
+    source = opened(folder, masks=True)
+    with pytest.raises(UserError, match=r"square-masklabel\.png leaves nothing"):
+        source.mask(item_of(source, "square"), (16, 16))
+    np.testing.assert_array_equal(opened(folder, masks=True, unmasked_weight=1.0).mask(0, (4, 4)) or 1, 1)
+
+
+def test_colours_of_all_cuts_but_the_first_vary(folder: Path) -> None:
+    plain, jittered = opened(folder, crops=3), opened(folder, crops=3, colour_jitter=0.3)
+    assert [cut.box for cut in plain.cuts] == [cut.box for cut in jittered.cuts]
+    for item in range(0, 12, 3):
+        np.testing.assert_array_equal(plain.picture(item), jittered.picture(item))
+        for other in (item + 1, item + 2):
+            assert np.abs(plain.picture(other).astype(int) - jittered.picture(other)).mean() > 1
+            assert plain.key(other) != jittered.key(other)
+            assert all(0.7 <= factor <= 1.3 for factor in jittered.cuts[other].colours)
+
+
+def test_a_focal_cut_goes_where_most_is_to_be_seen(tmp_path: Path) -> None:
+    picture = np.full((64, 256, 3), 128, np.uint8)
+    picture[:, 200:248] = np.random.default_rng(0).integers(0, 256, (64, 48, 3))
+    Image.fromarray(picture).save(tmp_path / "corner.png")
+    wish = {"kind": "folder", "size": 64, "bucket_step": 16, "bucket_ratio": 1.0}
+    middle, focal = (PictureFolder(Data(folder=str(tmp_path), cut=cut, **wish)) for cut in ("middle", "focal"))
+    assert middle.picture(0).std() < 2
+    assert focal.picture(0).std() > 40
+
+
+def test_deep_grey_pictures_keep_their_shades(tmp_path: Path) -> None:
+    shades = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(shades).save(tmp_path / "deep.png")
+    source = PictureFolder(Data(folder=str(tmp_path), kind="folder", size=64, bucket_step=16))
+    np.testing.assert_allclose(source.picture(0)[..., 0], shades / 257, atol=1)

@@ -80,11 +80,12 @@ def test_batches_of_a_folder_have_one_shape_and_their_own_captions(folder_config
     method = LatentDiffusion(config, source)
     shapes: set[tuple[int, ...]] = set()
 
-    def errors(x0, epsilon, timesteps, texts):
+    def errors(x0, epsilon, timesteps, texts, masks):
+        assert masks is None
         shapes.add(tuple(x0.shape[2:]))
         for latent, text in zip(x0, texts):
             of_text = [item for item in range(len(source.cuts)) if source.label(item) == text]
-            found = [method._latents_of([item])[0] for item in of_text]
+            found = [method._rows(method.latents, [item])[0] for item in of_text]
             assert any(one.shape == latent.shape and torch.equal(one, latent) for one in found)
         return torch.zeros(len(x0))
 
@@ -92,6 +93,30 @@ def test_batches_of_a_folder_have_one_shape_and_their_own_captions(folder_config
     for step in range(30):
         method.loss(step, torch.Generator().manual_seed(step))
     assert len(shapes) == 3
+
+
+def test_places_count_in_the_loss_as_the_masks_say(folder_config: Config) -> None:
+    """What the network says 0 of counts its target's square; behind a mask only that of the shown half."""
+    for path in Path(folder_config.data.folder).rglob("*.png"):
+        with Image.open(path) as image:
+            mask = Image.new("L", image.size)
+            mask.paste(255, (0, 0, image.width // 2, image.height))
+        mask.save(path.with_name(f"{path.stem}-masklabel.png"))
+    config = changed(folder_config, "data", masks=True)
+    method = LatentDiffusion(config, PictureFolder(config.data))
+    for masks, latents in zip(method.masks, method.latents):
+        assert masks.shape == (len(latents), 1, *latents.shape[2:])
+        torch.testing.assert_close(masks.mean((1, 2, 3)), torch.ones(len(masks)))
+    x0, masks = method.latents[0][:1], method.masks[0][:1]
+    timesteps, epsilon = torch.tensor([500]), torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))
+    alpha, sigma = method.alpha[500], method.sigma[500]
+    target = alpha * epsilon - sigma * x0  # v
+    with torch.no_grad():
+        found = method._errors(x0, epsilon, timesteps, ["a"], masks)
+    torch.testing.assert_close(found[0], (target.square() * masks).mean())
+    half = target[..., : target.shape[3] // 2].square().mean()
+    assert float(found[0]) == pytest.approx(float(half), rel=0.15)
+    method.loss(0, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +154,7 @@ def test_result_is_a_pipeline_that_paints(
 def test_conditions_are_dropped_at_the_stated_rate(diffusion_config: Config, pictures: PictureSet) -> None:
     method = LatentDiffusion(diffusion_config, pictures)
     seen: list[str] = []
-    method._errors = lambda x0, epsilon, timesteps, texts: seen.extend(texts) or torch.zeros(len(x0))  # type: ignore[method-assign]
+    method._errors = lambda x0, epsilon, timesteps, texts, masks: seen.extend(texts) or torch.zeros(len(x0))  # type: ignore[method-assign]
     for step in range(500):
         method.loss(step, torch.Generator().manual_seed(step))
     rate = sum(not text for text in seen) / len(seen)

@@ -26,11 +26,11 @@ def focal_crop(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[P
     size = cover_size(image.width, image.height, width, height)
     check_size(*size)
     scaled = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-    left, top = _offset(scaled, width, height, wish)
+    left, top = focal_offset(scaled, width, height, wish)
     return [dataclasses.replace(piece, image=scaled.crop((left, top, left + width, top + height)))]
 
 
-def _offset(image: Image.Image, width: int, height: int, wish: FocalCrop) -> tuple[int, int]:
+def focal_offset(image: Image.Image, width: int, height: int, wish: FocalCrop) -> tuple[int, int]:
     """Left and top of the most interesting window; only one of the two is free."""
     if image.size == (width, height):
         return 0, 0
