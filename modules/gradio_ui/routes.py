@@ -217,9 +217,10 @@ def read_picture(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def parse(services: UiServices, request: Request, body: bytes) -> Any:
-    """{"fields": all, "unknown": names of those that pasting cannot follow}."""
+    """{"fields": all, "unknown": names of those that pasting cannot follow, "missed": embeddings that are not here}."""
     fields = parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])
-    return {"fields": fields, "unknown": [*request_from_fields(fields).unknown]}
+    missed = services.engine.embeddings.missed(fields.get("TI hashes", ""))
+    return {"fields": fields, "unknown": [*request_from_fields(fields).unknown], "missed": missed}
 
 
 def last_paper(services: UiServices, request: Request, body: bytes) -> Any:

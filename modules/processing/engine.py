@@ -29,11 +29,13 @@ from modules.processing.memory import device_name, resolve_mode
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
+from modules.processing.networks.embeddings import EmbeddingFiles, fitting, model_widths
 from modules.processing.networks.files import NetworkFiles
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate, MaskedImage, references
 from modules.processing.resolve import resolve
+from modules.processing.resolve_embeddings import embedding_index, prompt_tokenizer, with_embeddings
 from modules.processing.scripts import read_wish, run_script
 from modules.processing.upscalers import LATENT_MODES, Upscalers
 from modules.prompting.chunks import count_tokens
@@ -86,6 +88,7 @@ class Engine:
         hashes = HashCache(paths.cache, enabled=hashing)
         self.catalog = ModelCatalog(paths, hashes)
         self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
+        self.embeddings = EmbeddingFiles(self.catalog, allow_pickle=allow_pickle)
         self.faces = Faces(paths, allow_pickle=allow_pickle)
         self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
         self._allow_pickle = allow_pickle
@@ -102,7 +105,7 @@ class Engine:
         if request.after.script is not None:
             script, wish = read_wish(request, self)
             script.expected(wish)  # told now, not when its turn comes
-        plan = resolve(request, self.settings, self.catalog, self.styles)
+        plan = with_embeddings(resolve(request, self.settings, self.catalog, self.styles), self.embeddings)
         if plan.hires is not None and plan.hires.upscaler not in LATENT_MODES:
             self.upscalers.find(plan.hires.upscaler)
         if isinstance(plan.request.source, MaskedImage) and is_blank(self.inputs, plan.request.source):
@@ -188,14 +191,15 @@ class Engine:
         """Tokens used and the capacity of the chunks they fill: (12, 75)."""
         known = tuple(name for name in styles if name in self.styles)
         positive, negated = self.styles.apply("" if negative else prompt, prompt if negative else "", known)
-        return count_tokens(negated if negative else positive, self._tokenizer())
-
-    def _tokenizer(self) -> ClipTokenizer:
+        text = negated if negative else positive
         try:
-            folder = self.catalog.default(self.settings).path / "tokenizer"
+            checkpoint = self.catalog.default(self.settings)
         except EaselError:
-            return ClipTokenizer.clip()
-        return ClipTokenizer.from_folder(folder) if folder.is_dir() else ClipTokenizer.clip()
+            return count_tokens(text, ClipTokenizer.clip())
+        tokenizer = prompt_tokenizer(checkpoint)
+        usable = fitting(self.embeddings.files(), model_widths(checkpoint))
+        index = embedding_index(tuple((name, one.vectors) for name, one in usable.items()), tokenizer)
+        return count_tokens(text, tokenizer, embeddings=index)
 
     def _conditionings(self) -> ConditioningCache:
         from modules.processing.stages.conditioning import ConditioningCache

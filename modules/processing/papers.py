@@ -11,6 +11,7 @@ from modules.core.settings import Settings, setting_registry
 from modules.core.version import VERSION
 from modules.imaging.infotext import build_infotext
 from modules.processing import options
+from modules.processing.networks.embeddings import ADD_HASHES
 from modules.processing.plan import PicturePlan, Plan
 from modules.processing.requests import Fill, Generate, InitImage, MaskedImage, Noise, ResizeMode, SoftInpainting
 from modules.processing.samplers import knob_settings, samplers
@@ -67,6 +68,8 @@ def infotext_fields(
         "Tiling": True if model.tiling == "both" else model.tiling,
     }
     fields.update(extra_fields(plan, picture))
+    if not settings[ADD_HASHES]:
+        fields.pop("TI hashes", None)
     fields.update(facts or {})
     fields["Version"] = f"Easel {VERSION}" if settings[options.ADD_VERSION] else None
     return fields
@@ -101,6 +104,7 @@ def extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
     if refiner is not None:
         fields["Refiner"] = _plain(refiner.title)
         fields["Refiner switch at"] = _short(model.switch_at)
+    fields["TI hashes"] = _embedding_hashes(plan)
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -127,6 +131,12 @@ def _source_fields(plan: Plan) -> dict[str, object]:
         "Soft inpainting enabled": True if soft else None,
         **({field: _short(getattr(soft, name)) for name, field in SOFT.items()} if soft else {}),
     }
+
+
+def _embedding_hashes(plan: Plan) -> str | None:
+    """Of the embeddings of both passes: "name: hash, name: hash"."""
+    used = (*plan.text.embeddings, *(plan.hires.second.text.embeddings if plan.hires else ()))
+    return ", ".join(dict.fromkeys(f"{one.name}: {one.hash}" for one in used if one.hash)) or None
 
 
 def _resize(init: InitImage) -> str | None:

@@ -38,7 +38,14 @@ from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import AUTOMATIC, schedules, split_combined_name
 from modules.processing.scripts.script import pasted_script
 
-KNOWN = ("Size", "Seed resize from", "VAE hash", "VAE tiling", "Version")  # told by other fields, or nothing to follow
+KNOWN = (
+    "Size",
+    "Seed resize from",
+    "TI hashes",
+    "VAE hash",
+    "VAE tiling",
+    "Version",
+)  # told by other fields, or nothing to follow
 OF_HIRES = ("Hires upscale", "Hires resize", "Hires upscaler", "First pass size")
 OF_MASKS = ("Mask blur", "Mask blur x", "Mask mode", "Masked content", "Inpaint area", "Soft inpainting enabled")
 SOFT_TITLE = "Soft Inpainting"  # A1111's always-on script

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modules.processing.models.catalog import ModelFile
+from modules.processing.networks.embeddings import EmbeddingFile
 from modules.processing.passes import Size
 from modules.processing.requests import Generate, JsonValue, Prompt, Windows
 from modules.processing.schedules import SigmaOptions
@@ -27,7 +28,10 @@ class PicturePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class TextPlan:
-    """first_steps: steps of the pass before this one, from which prompts that change by step count on; 0: none."""
+    """first_steps: steps of the pass before this one, from which prompts that change by step count on; 0: none.
+
+    embeddings: those whose names stand in the texts and that the model can read.
+    """
 
     clip_skip: int
     emphasis: str
@@ -36,6 +40,7 @@ class TextPlan:
     sdxl_l_skip: bool
     pad: bool
     first_steps: int = 0
+    embeddings: tuple[EmbeddingFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

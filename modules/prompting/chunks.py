@@ -78,12 +78,25 @@ def chunk_prompt(
     return [one.close(tokenizer.bos, tokenizer.eos, pad) for one in filled]
 
 
-def count_tokens(text: str, tokenizer: ClipTokenizer, *, comments: bool = True) -> tuple[int, int]:
+def count_tokens(
+    text: str, tokenizer: ClipTokenizer, *, comments: bool = True, embeddings: EmbeddingIndex | None = None
+) -> tuple[int, int]:
     """(tokens, room) such as (12, 75), of the longest text that editing and AND give; full chunks count as 75."""
     clean, _ = parse_networks(strip_comments(text) if comments else text)
-    variants = {variant for part, _ in split_and(clean) for _, variant in prompt_schedule(part, VARIANT_STEPS)}
-    used = max(_used(_fill(variant, tokenizer, None, 20, parse_attention)) for variant in variants)
+    used = max(_used(_fill(variant, tokenizer, embeddings, 20, parse_attention)) for variant in _variants(clean))
     return used, -(-max(used, 1) // ROOM) * ROOM
+
+
+def used_embeddings(text: str, tokenizer: ClipTokenizer, embeddings: EmbeddingIndex) -> list[str]:
+    """The names in `embeddings` that the text speaks of at any step, in order."""
+    filled = [one for variant in _variants(text) for one in _fill(variant, tokenizer, embeddings, 20, parse_attention)]
+    return list(dict.fromkeys(place.name for one in filled for place in one.embeddings))
+
+
+def _variants(text: str) -> list[str]:
+    """What editing and AND make of a text."""
+    found = (variant for part, _ in split_and(text) for _, variant in prompt_schedule(part, VARIANT_STEPS))
+    return list(dict.fromkeys(found))
 
 
 def _used(filled: list[_Filling]) -> int:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
@@ -332,6 +334,27 @@ def test_the_lists_say_what_there_is(served: Any) -> None:
     assert flags["nowebui"] is True
     hidden = ("api_auth", "gradio_auth", "gradio_auth_path", "data_dir", "models_dir", "vae_path", "tls_keyfile")
     assert [key for key in hidden if key in flags] == []
+
+
+def test_embeddings_are_loaded_or_skipped_with_the_reason(served: Any) -> None:
+    folder = served.engine.paths.data / "embeddings"
+    folder.mkdir()
+    save_file({"emb_params": torch.zeros(3, 32)}, folder / "fits.safetensors")
+    save_file({"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(2, 1280)}, folder / "xl.safetensors")
+    (folder / "old.pt").write_bytes(b"PK")
+    try:
+        assert served.client.post("/sdapi/v1/refresh-embeddings").json() is None
+        found = served.client.get("/sdapi/v1/embeddings").json()
+        fact = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None}
+        assert found["loaded"] == {"fits": {**fact, "shape": 32, "vectors": 3}}
+        assert found["skipped"]["xl"]["shape"] == 2048
+        assert "768 and 1280 numbers, the model's 32" in found["skipped"]["xl"]["reason"]
+        assert "pickle" in found["skipped"]["old"]["reason"]
+    finally:
+        for one in folder.iterdir():
+            one.unlink()
+        folder.rmdir()
+        served.engine.embeddings.refresh()
 
 
 def test_new_files_are_found_after_a_refresh(served: Any) -> None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from modules.api.services import Services
 from modules.core.errors import EaselError
 from modules.processing.memory.cuda import cuda_memory
+from modules.processing.networks.embeddings import EmbeddingFile, fitting, model_widths
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
 from modules.processing.upscalers import LATENT_MODES
@@ -81,8 +82,30 @@ def _add_choices(router: APIRouter, services: Services) -> None:
 
     @router.get("/embeddings")
     def list_embeddings() -> dict[str, Any]:
-        facts = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": None, "vectors": None}
-        return {"loaded": {}, "skipped": {one.stem: facts for one in services.engine.catalog.embeddings()}}
+        """Of the chosen checkpoint; `reason` says why one was skipped."""
+        engine = services.engine
+        widths = model_widths(engine.catalog.default(engine.settings))
+        files = engine.embeddings.files()
+        loaded = fitting(files, widths)
+        skipped = {one.name: one for one in files if one.name not in loaded}
+        return {
+            "loaded": {name: _embedding(one) for name, one in loaded.items()},
+            "skipped": {name: {**_embedding(one), "reason": one.misfit(widths)} for name, one in skipped.items()},
+        }
+
+    @router.post("/refresh-embeddings")
+    def refresh_embeddings() -> None:
+        services.engine.embeddings.refresh()
+
+
+def _embedding(file: EmbeddingFile) -> dict[str, Any]:
+    return {
+        "step": file.step,
+        "sd_checkpoint": file.checkpoint,
+        "sd_checkpoint_name": file.checkpoint_name,
+        "shape": file.width,
+        "vectors": file.vectors,
+    }
 
 
 def _schedule_name(label: str) -> str:

@@ -23,7 +23,7 @@ async function pasteInfotext(text, tab = easel.form) {
     if (!("Steps" in found.fields) && !("Seed" in found.fields)) { toast(t("prompt.nothing")); return; }
     fillForm({fields: found.fields, whole: true}, tab);
     const what = found.unknown.map((name) => `${name}: ${found.fields[name]}`).join(", ");
-    toast(what ? t("prompt.pasted_but", {what}) : t("prompt.pasted"));
+    toast([what ? t("prompt.pasted_but", {what}) : t("prompt.pasted"), ...found.missed].join(" "));
 }
 
 async function readPicture(file) {

@@ -26,6 +26,8 @@ from modules.processing.models.safetensors_header import read_header
 CHECKPOINT = define(Setting("sd_model_checkpoint", "", "Checkpoint", section="Stable Diffusion"))
 DEFAULT_FOLDER = "easel-mini"
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+PICKLE = "A pickle file can run code: it needs conversion to .safetensors, or --allow-pickle."
+PICTURES = (".png", ".webp", ".avif")  # in which embeddings may be hidden
 CACHE_VERSION = 1
 log = logging.getLogger(__name__)
 
@@ -213,6 +215,7 @@ def _walk(root: Path, kind: str) -> Iterator[Path]:
     visited: set[str] = set()
     marker = "model_index.json" if kind == "checkpoint" else "config.json"
     suffixes = (".safetensors", *(PICKLES[:1] if kind == "checkpoint" else PICKLES))
+    suffixes += PICTURES if kind == "embedding" else ()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         if real in visited:
@@ -237,8 +240,9 @@ def _facts(kind: str, path: Path) -> dict[str, Any]:
         if path.is_dir():
             return _folder_facts(path) if kind == "checkpoint" else {}
         if path.suffix.lower() in PICKLES:
-            needs = "A pickle file can run code: it needs conversion to .safetensors, or --allow-pickle."
-            return {"broken": needs} if kind == "checkpoint" else {}
+            return {"broken": PICKLE} if kind == "checkpoint" else {}
+        if path.suffix.lower() in PICTURES:
+            return {}
         told = detect(read_header(path))
     except ModelError as error:
         return {"broken": str(error)}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from modules.processing.networks.embeddings import part_of, read_vectors
 from modules.prompting.attention import parse_attention
-from modules.prompting.chunks import Chunk, chunk_prompt
+from modules.prompting.chunks import Chunk, EmbeddingIndex, chunk_prompt
 
 if TYPE_CHECKING:
     from modules.processing.models.families import TextEncoderRecipe
@@ -81,7 +83,7 @@ def encode_text(model: LoadedModel, text: str, plan: TextPlan, *, negative: bool
         chunks = chunk_prompt(
             text,
             model.tokenizers[index],
-            embeddings=None,
+            embeddings=_index(model, index, plan),
             comma_backtrack=plan.comma_backtrack,
             pad_id=one.pad_id,
             parse=_parser(plan.emphasis),
@@ -95,6 +97,37 @@ def encode_text(model: LoadedModel, text: str, plan: TextPlan, *, negative: bool
         cross = torch.zeros_like(cross)
         pooled = None if pooled is None else torch.zeros_like(pooled)
     return Conditioning(cross=cross, pooled=pooled)
+
+
+def _index(model: LoadedModel, encoder: int, plan: TextPlan) -> EmbeddingIndex | None:
+    """The plan's embeddings that this text encoder can read: a refiner may have another width."""
+    part = part_of(model.family.text.encoders[encoder], model.family)
+    width = _words(model.text_encoders[encoder]).weight.shape[-1]
+    fitting = {one.name: read_vectors(one)[part] for one in plan.embeddings if (part, width) in one.widths}
+    if not fitting:
+        return None
+    return EmbeddingIndex({name: (len(one), one) for name, one in fitting.items()}, model.tokenizers[encoder])
+
+
+def _words(encoder: torch.nn.Module) -> torch.nn.Embedding:
+    return encoder.get_input_embeddings()  # type: ignore[operator, no-any-return]
+
+
+@contextmanager
+def _embeddings_in(encoder: torch.nn.Module, chunk: Chunk) -> Iterator[None]:
+    """The vectors of a chunk's embeddings stand in place of those of its words."""
+
+    def put(module: torch.nn.Module, args: object, words: torch.Tensor) -> torch.Tensor:
+        words = words.clone()
+        for one in chunk.embeddings:
+            words[:, one.start : one.start + one.length] = one.value[: one.length].to(words)
+        return words
+
+    hook = _words(encoder).register_forward_hook(put)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _parser(emphasis: str) -> Callable[[str], list[tuple[str, float]]]:
@@ -113,7 +146,8 @@ def _encode_chunks(
     pooled: torch.Tensor | None = None
     for chunk in chunks:
         tokens = torch.tensor([chunk.tokens], device=device)
-        output = encoder(input_ids=tokens, output_hidden_states=True)
+        with _embeddings_in(encoder, chunk):
+            output = encoder(input_ids=tokens, output_hidden_states=True)
         hidden = _layer(encoder, output, recipe, plan).float()
         rows.append(emphasize(hidden, torch.tensor([chunk.weights], device=device), plan.emphasis))
         if pooled is None and getattr(output, "text_embeds", None) is not None:
