@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modules.core.errors import ModelError, NotFoundError
 from modules.core.paths import Paths
+from modules.processing.models.catalog import PICKLE
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.safetensors_header import Header, read_header
 from modules.processing.networks.family import family_of
@@ -23,7 +24,6 @@ from modules.processing.networks.kinds import kind_of
 
 SUFFIXES = (".safetensors", ".pt", ".ckpt", ".bin")
 SHORT = 12  # digits of a network's hash that are shown
-PICKLE = "A pickle file can run code: it needs conversion to .safetensors, or --allow-pickle."
 
 
 @dataclass(frozen=True, kw_only=True)

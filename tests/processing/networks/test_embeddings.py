@@ -1,7 +1,6 @@
 """Textual inversion in whole prompts: the states of diffusers, names, widths, notes, papers and counts."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from modules.processing.networks.embeddings import EmbeddingFile, model_widths
 from modules.processing.pasted import request_from_fields
 from modules.processing.requests import After, Generate, Prompt, Sampling, Seed, Shape
 from modules.processing.stages.conditioning import encode_text
+from tests.processing.models import tiny
 
 WIDTH = 32
 ASK = Generate(
@@ -90,7 +90,7 @@ def test_states_are_those_of_diffusers(learned, tiny_models_dir):
 def test_sdxl_reads_a_pair_as_diffusers_does(tiny_models_dir, tmp_path):
     from diffusers import StableDiffusionXLPipeline
 
-    folder = sys.modules["tiny_models"].make_tiny(tmp_path / "models" / "Stable-diffusion" / "xl", "sdxl")
+    folder = tiny.make_tiny(tmp_path / "models" / "Stable-diffusion" / "xl", "sdxl")
     pair = {"clip_l": vectors(2, 1), "clip_g": vectors(2, 2)}
     (tmp_path / "embeddings").mkdir()
     save_file(pair, tmp_path / "embeddings" / "pair.safetensors")
