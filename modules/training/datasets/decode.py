@@ -34,14 +34,19 @@ def orientation(image: Image.Image) -> int:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Upright, transparency over white, 16 bits brought to 8. Of an animation, the first picture."""
+    picture = to_colours(image)
+    if picture.mode == "RGBA":
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, WHITE), picture)
+    return picture.convert("RGB")
+
+
+def to_colours(image: Image.Image) -> Image.Image:
+    """The same with its transparency kept: RGBA, or RGB where it has none."""
     turned = _upright(image)
     if turned.mode.startswith("I"):
         values = np.asarray(turned, np.float64) / 257  # Pillow's own conversion would cut all above 255
-        return Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if turned.has_transparency_data:
-        turned = turned.convert("RGBA")
-        turned = Image.alpha_composite(Image.new("RGBA", turned.size, WHITE), turned)
-    return turned.convert("RGB")
+        turned = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    return turned.convert("RGBA" if turned.has_transparency_data else "RGB")
 
 
 def to_mask(image: Image.Image, *, alpha: bool) -> Image.Image | None:

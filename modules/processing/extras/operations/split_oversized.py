@@ -11,7 +11,7 @@ from PIL import Image
 from modules.core.errors import UserError
 from modules.imaging.resize import cover_size
 from modules.processing.extras.operation import Operation, Piece, Tools, operations
-from modules.processing.extras.request import ExtrasRequest
+from modules.processing.extras.request import ExtrasRequest, Split
 from modules.processing.extras.size import check_size, target_size
 
 MOST = 1000  # parts of one picture
@@ -21,18 +21,26 @@ def split(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]
     """Only where the picture's shape is further from the target's than the threshold; else it stays whole."""
     wish = request.dataset.split
     assert wish is not None
-    image = piece.image
-    across, down = target_size(image.width, image.height, request.size)
+    size = target_size(piece.image.width, piece.image.height, request.size)
+    parts = parts_of(piece.image, size, wish, piece.name)
+    if parts is None:
+        return [piece]
+    return [dataclasses.replace(piece, image=one, tags=(*piece.tags, str(at))) for at, one in enumerate(parts, 1)]
+
+
+def parts_of(image: Image.Image, size: tuple[int, int], wish: Split, name: str = "") -> list[Image.Image] | None:
+    """The parts, each of (width, height) `size`; None where the picture stays whole."""
+    across, down = size
     tall = image.height > image.width
     likeness = image.width * down / (image.height * across)
     likeness = likeness if tall else 1 / likeness
     if likeness >= 1 or likeness > wish.threshold:
-        return [piece]
+        return None
     width, height = cover_size(*image.size, across, down)
     count = part_count(*((height, down) if tall else (width, across)), wish.overlap)
     if count > MOST:
         raise UserError(
-            f"Splitting {piece.name} would make {count:,} pictures, but at most {MOST:,} are possible.",
+            f"Splitting {name} would make {count:,} pictures, but at most {MOST:,} are possible.",
             hint="Choose a larger size or less overlap.",
             field="dataset.split",
         )
@@ -42,10 +50,7 @@ def split(piece: Piece, request: ExtrasRequest, tools: Tools) -> Sequence[Piece]
         boxes = [(0, top, across, top + down) for top in starts(height, down, wish.overlap)]
     else:
         boxes = [(left, 0, left + across, down) for left in starts(width, across, wish.overlap)]
-    return [
-        dataclasses.replace(piece, image=scaled.crop(box), tags=(*piece.tags, str(number)))
-        for number, box in enumerate(boxes, 1)
-    ]
+    return [scaled.crop(box) for box in boxes]
 
 
 def starts(length: int, part: int, overlap: float) -> list[int]:
