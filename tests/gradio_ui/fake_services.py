@@ -22,7 +22,10 @@ from modules.core.settings import Settings
 from modules.gradio_ui.services import UiServices
 from modules.imaging.inputs import PictureStore
 from modules.processing.engine import EngineStatus
-from modules.processing.models.catalog import ModelFile
+from modules.processing.models.catalog import ModelCatalog, ModelFile
+from modules.processing.models.hashes import HashCache
+from modules.processing.networks.embeddings import EmbeddingFiles
+from modules.processing.networks.files import NetworkFiles
 from modules.processing.progress import Picture, Preview, Progress
 from modules.processing.requests import Generate
 
@@ -226,6 +229,9 @@ class FakeEngine:
     def __init__(self, inputs: Path = Path("inputs")) -> None:
         self.styles, self.catalog, self.upscalers = FakeStyles(), FakeCatalog(), FakeUpscalers()
         self.inputs = PictureStore(inputs)
+        paths = Paths(data=inputs.parent, models=inputs.parent / "models")
+        hashes = HashCache(paths.cache)
+        self.networks, self.embeddings = NetworkFiles(paths, hashes), EmbeddingFiles(ModelCatalog(paths, hashes))
 
     def resolve(self, request: Generate) -> Generate:
         if request.shape.width % 8 or request.shape.height % 8:

@@ -173,6 +173,9 @@ def test_what_a_paper_says_in_vain_is_told(client: TestClient) -> None:
     found = client.post("/easel/parse", json={"infotext": paper}).json()
     assert sorted(found["unknown"]) == ["Distilled CFG Scale", "Sampler"]
     assert found["fields"]["Sampler"] == "[Forge] Flux Realistic"
+    assert found["missed"] == []
+    found = client.post("/easel/parse", json={"infotext": f'{paper}, TI hashes: "gone: 0123456789ab"'}).json()
+    assert found["missed"] == ["The embedding gone [0123456789ab] is not here."]
 
 
 def test_gradio_serves_no_file_outside(client: TestClient) -> None:

@@ -107,7 +107,7 @@ class EmbeddingFiles:
     def missed(self, told: str) -> list[str]:
         """What is not here of an infotext's "TI hashes": "name: hash, name: hash"."""
         wanted = dict(re.findall(r"([^,:]+): ?([0-9a-f]+)", told))
-        here = {one.name: one for one in self.files()}
+        here = {one.name: one for one in self.files()} if wanted else {}
         found: list[str] = []
         for name, digits in ((name.strip(), digits) for name, digits in wanted.items()):
             if name not in here:
