@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ FOLDER = "datasets"
 MAX_BYTES = 64 << 20  # of one file
 MAX_FILES = 10_000  # of one dataset
 MAX_NAME = 80  # characters
+_ADDING = threading.Lock()  # two uploads at once must not find the same free name
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,19 @@ class DatasetStore:
             checked.append((_checked(given, data), data))
             if there + len(checked) > MAX_FILES:
                 raise UserError(f"A dataset holds at most {MAX_FILES:,} files.", hint="Make several.", field="files")
-        stems: dict[str, str] = {}
-        for stem in dict.fromkeys(Path(given).stem for given, _ in checked):
-            group = [(given, data) for given, data in checked if Path(given).stem == stem]
-            stems[stem] = _free_stem(folder, stem, group)
-        kept = []
+        if len({given.casefold() for given, _ in checked}) < len(checked):
+            raise UserError("Two of the files have one name.", hint="Hand them in one after the other.", field="files")
+        groups: dict[str, list[tuple[str, bytes]]] = {}
         for given, data in checked:
-            path = folder / f"{stems[Path(given).stem]}{Path(given).suffix}"
-            if not path.exists():
-                write_atomic(path, data)
-            kept.append(path.name)
+            groups.setdefault(Path(given).stem, []).append((given, data))
+        with _ADDING:
+            stems = {stem: _free_stem(folder, stem, group) for stem, group in groups.items()}
+            kept = []
+            for given, data in checked:
+                path = folder / f"{stems[Path(given).stem]}{Path(given).suffix}"
+                if not path.exists():
+                    write_atomic(path, data)
+                kept.append(path.name)
         return kept
 
 

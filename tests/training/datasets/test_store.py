@@ -45,6 +45,11 @@ def test_nothing_is_overwritten_and_captions_stay_with_their_pictures(store: Dat
     assert (told["a.png"], told["a-2.png"]) == ("first", "second")
 
 
+def test_two_files_of_one_name_are_refused(store: DatasetStore) -> None:
+    with pytest.raises(UserError, match="one name"):
+        store.add("set", [("a.png", png(1)), ("x/A.png", png(2))])
+
+
 @pytest.mark.parametrize("name", ["", "..", ".", "a/b", "a\\b", "/etc", "C:", ".hidden", "con", "x" * 81, "a\0", "a."])
 def test_names_that_lead_elsewhere_are_refused(store: DatasetStore, name: str) -> None:
     with pytest.raises(UserError) as error:
