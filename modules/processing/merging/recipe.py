@@ -10,6 +10,7 @@ from pathlib import Path
 from modules.imaging.names import safe_part
 from modules.processing.merging.request import MergeCheckpoints, WeighedNetwork
 from modules.processing.models.catalog import ModelFile
+from modules.processing.networks.files import NetworkFile
 
 METHODS = {"none": "No interpolation", "weighted_sum": "Weighted sum", "add_difference": "Add difference"}
 ARCHITECTURES = {
@@ -57,24 +58,30 @@ def checkpoint_metadata(
     for one in reversed(theirs) if request.saving.copy else ():
         found |= one
     found.pop("sd_merge_recipe", None)
-    found |= modelspec(files[0], title) | {"modelspec.merged_from": ", ".join(one.stem for one in files)}
+    prediction = {"v_prediction": "v"}.get(files[0].prediction, files[0].prediction)
+    found |= _modelspec(files[0].family, prediction, title) | {
+        "modelspec.merged_from": ", ".join(one.stem for one in files)
+    }
     if request.saving.recipe:
         found |= {"sd_merge_recipe": json.dumps(_recipe(request, files)), "sd_merge_models": _models(files, theirs)}
     return found | dict(request.saving.extra)
 
 
-def modelspec(file: ModelFile, title: str) -> dict[str, str]:
-    """The Stability AI model metadata standard 1.0.1, as far as merging knows."""
-    v = file.prediction == "v_prediction"
-    architecture = ARCHITECTURES[file.family]
-    if file.family == "sd2" and v:
-        architecture = "stable-diffusion-v2-768-v"
+def network_metadata(
+    like: ModelFile | NetworkFile, rank: int, title: str, merged_from: Sequence[str]
+) -> dict[str, str]:
+    """kohya's and modelspec's fields of a LoRA, whose alpha is its rank."""
+    v2, v = like.family == "sd2", isinstance(like, ModelFile) and like.prediction == "v_prediction"
+    base = {"sdxl": "sdxl_base_v1-0", "sd2": "sd_v2_v" if v else "sd_v2"}.get(like.family, "sd_v1")
     return {
-        "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": architecture,
-        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
-        "modelspec.title": title,
-        **({"modelspec.prediction_type": "v" if v else "epsilon"} if file.prediction else {}),
+        "ss_v2": str(v2),
+        "ss_base_model_version": base,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_network_alpha": str(float(rank)),
+        "ss_output_name": title,
+        **_modelspec(like.family, "v" if v else "", title, kind="/lora"),
+        "modelspec.merged_from": ", ".join(merged_from),
     }
 
 
@@ -83,6 +90,19 @@ def config_beside(request: MergeCheckpoints, files: Sequence[ModelFile]) -> Path
     wanted = {"any": files, "secondary": files[1:2], "tertiary": files[2:3], "none": ()}[request.config_from]
     found = (one.path.with_suffix(".yaml") for one in wanted if one.path.is_file())
     return next((one for one in found if one.is_file()), None)
+
+
+def _modelspec(family: str, prediction: str, title: str, kind: str = "") -> dict[str, str]:
+    """The Stability AI model metadata standard 1.0.1, as far as merging knows."""
+    v = family == "sd2" and prediction == "v"
+    architecture = "stable-diffusion-v2-768-v" if v else ARCHITECTURES.get(family, "stable-diffusion-v1")
+    return {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": architecture + kind,
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.title": title,
+        **({"modelspec.prediction_type": prediction} if prediction else {}),
+    }
 
 
 def _recipe(request: MergeCheckpoints, files: Sequence[ModelFile]) -> dict[str, object]:

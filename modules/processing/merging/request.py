@@ -94,6 +94,11 @@ KINDS: dict[str, type[MergeCheckpoints] | type[MergeNetworks] | type[ExtractNetw
 }
 
 
+def to_json(request: MergeRequest) -> dict[str, Any]:
+    """Plain JSON values; `merge_request` gives an equal request back."""
+    return dataclasses.asdict(request)
+
+
 def merge_request(value: Mapping[str, Any]) -> MergeRequest:
     """A request from JSON, its fields checked one by one; UserError names the field."""
     kind = KINDS.get(str(value.get("kind", "checkpoints")))
@@ -134,7 +139,7 @@ def _check_checkpoints(request: MergeCheckpoints) -> None:
     except re.error as error:
         raise UserError(f"discard is {request.discard!r}, no regular expression: {error}.", field="discard") from error
     idle = request.method == "none" and not (request.networks or request.vae or request.discard)
-    if idle and request.saving == dataclasses.replace(Saving(), name=request.saving.name):
+    if idle and request.saving.precision == "same":
         raise UserError(
             "The result would be the primary checkpoint.",
             hint="Choose a second one, a LoRA, a VAE or another precision.",

@@ -5,31 +5,29 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+import torch
 from torch import Tensor
 
-from modules.core.errors import UserError
-from modules.core.paths import Paths
 from modules.processing.merging import checkpoints, recipe
-from modules.processing.merging.request import MergeCheckpoints
+from modules.processing.merging.check import check_sources, networks_of, pair_of, sources_of
+from modules.processing.merging.extract import extract
+from modules.processing.merging.networks import Changes, combine
+from modules.processing.merging.parts import Parts
+from modules.processing.merging.request import ExtractNetwork, MergeCheckpoints, MergeNetworks, MergeRequest, Saving
 from modules.processing.merging.sources import PARTS, needs_folder, open_model, open_vae
+from modules.processing.merging.studio import Studio
 from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.families import families
+from modules.processing.models.original import joined, parted
 from modules.processing.models.tensor_files import Spec, TensorFile, Tensors, write_tensors
+from modules.processing.networks.files import NetworkFile
 from modules.processing.progress import Control, Progress, Report, no_report
 
 TOLD_EVERY_S = 0.3
-
-
-class Studio(Protocol):
-    """The part of modules.processing.engine.Engine that is used here."""
-
-    paths: Paths
-    catalog: ModelCatalog
 
 
 @dataclass(frozen=True)
@@ -41,51 +39,99 @@ class Merged:
     notes: tuple[str, ...] = ()
 
 
-def merge_checkpoints(
-    studio: Studio, request: MergeCheckpoints, *, control: Control | None = None, report: Report = no_report
+def merge(
+    studio: Studio, request: MergeRequest, *, control: Control | None = None, report: Report = no_report
 ) -> Merged:
-    """The merged checkpoint in the first checkpoints folder. May raise Interrupted."""
+    """Make and save what is asked for, beside its like: a checkpoint or a LoRA. May raise Interrupted."""
+    check_sources(studio, request)
+    tell = _Teller(control or Control(), report)
+    match request:
+        case MergeCheckpoints():
+            made = _merge_checkpoints(studio, request, tell)
+            studio.catalog.refresh()
+        case MergeNetworks():
+            made = _merge_networks(studio, request)
+            studio.networks.refresh()
+        case ExtractNetwork():
+            made = _extract(studio, request, tell)
+            studio.networks.refresh()
+    return made
+
+
+def _merge_checkpoints(studio: Studio, request: MergeCheckpoints, tell: _Teller) -> Merged:
     files = sources_of(studio.catalog, request)
     why = needs_folder(files[0])
     opened = [open_model(one, as_folder=bool(why)) for one in files]
     vae = _vae(studio.catalog, request.vae, files[0], as_folder=bool(why))
-    made = checkpoints.merge(request, opened[0], tuple(opened[1:]), vae)
+    change, notes = _changes(studio, request, files[0], opened[0])
+    made = checkpoints.merge(request, opened[0], tuple(opened[1:]), vae, change)
     name = recipe.result_name(request, files)
     path = recipe.free_path(studio.paths.checkpoints[0], name, "" if why else ".safetensors")
-    tell = _Teller(control or Control(), report, made.specs)
+    tell.whole = sum(one.bytes for one in made.specs.values())
     if why:
         _write_folder(path, files[0].path, made, tell)
-        notes = (f"Saved as a folder, since {why}.",)
+        notes = [*notes, f"Saved as a folder, since {why}."]
     else:
         theirs = [TensorFile(one.path).metadata if one.path.is_file() else {} for one in files]
-        metadata = recipe.checkpoint_metadata(request, files, theirs, path.stem)
-        write_tensors(path, made.specs, tell.watched(made.get), metadata)
-        notes = ()
-    config = recipe.config_beside(request, files)
-    if config is not None and not why:
-        shutil.copyfile(config, path.with_suffix(".yaml"))
-    studio.catalog.refresh()
-    return Merged(path, sum(one.bytes for one in made.specs.values()), notes)
+        write_tensors(
+            path, made.specs, tell.watched(made.get), recipe.checkpoint_metadata(request, files, theirs, path.stem)
+        )
+        config = recipe.config_beside(request, files)
+        if config is not None:
+            shutil.copyfile(config, path.with_suffix(".yaml"))
+    return Merged(path, tell.whole, tuple(notes))
 
 
-def sources_of(catalog: ModelCatalog, request: MergeCheckpoints) -> list[ModelFile]:
-    """A, B and C as the method needs them; UserError when they cannot be merged, from their headers alone."""
-    count = {"none": 1, "weighted_sum": 2, "add_difference": 3}[request.method]
-    wanted = {"primary": request.primary, "secondary": request.secondary, "tertiary": request.tertiary}
-    files: list[ModelFile] = []
-    for field, name in list(wanted.items())[:count]:
-        found = catalog.find_checkpoint(name)
-        if found.broken:
-            raise UserError(f"{found.name}: {found.broken}", field=field)
-        if files and found.family != files[0].family:
-            labels = [families.get(one.family).label for one in (found, files[0])]
-            raise UserError(
-                f"{found.name} is {labels[0]}, but {files[0].name} is {labels[1]}.",
-                hint="Only models of one family can be merged.",
-                field=field,
-            )
-        files.append(found)
-    return files
+def _changes(
+    studio: Studio, request: MergeCheckpoints, primary: ModelFile, opened: Tensors
+) -> tuple[checkpoints.Change | None, list[str]]:
+    """What the networks change, by the names of the result."""
+    if not request.networks:
+        return None, []
+    wanted = list(zip(networks_of(studio, request.networks, family=primary.family), request.networks))
+    parts = Parts(primary)
+    changes = Changes(wanted, parts.specs, parts.unet)
+    pieces = parts.pieces_of(opened)
+
+    def change(name: str, value: Tensor) -> Tensor:
+        made_of = pieces.get(name)
+        if made_of is None:
+            return value
+        values = [changes(f"{one.part}/{one.name}", inner) for one, inner in zip(made_of, parted(made_of, value))]
+        return joined(made_of, values)
+
+    return change, changes.notes
+
+
+def _merge_networks(studio: Studio, request: MergeNetworks) -> Merged:
+    files = networks_of(studio, request.networks)
+    family = families.get(files[0].family or "sd1")
+    tensors = combine(list(zip(files, request.networks)), family, request.rank, request.conv_rank)
+    name = request.saving.name or recipe.networks_name(request.networks)
+    return _save_network(studio, request.saving, tensors, files, name)
+
+
+def _extract(studio: Studio, request: ExtractNetwork, tell: _Teller) -> Merged:
+    files = pair_of(studio.catalog, request)
+    tensors = extract(request, Parts(files[0]), Parts(files[1]), tell.share)
+    return _save_network(studio, request.saving, tensors, files[:1], request.saving.name or f"{files[0].stem}-lora")
+
+
+def _save_network(
+    studio: Studio,
+    saving: Saving,
+    tensors: dict[str, Tensor],
+    files: Sequence[ModelFile | NetworkFile],
+    name: str,
+) -> Merged:
+    dtype = checkpoints.PRECISIONS.get(saving.precision, torch.float16)
+    stored = {name: one.to(dtype).contiguous() for name, one in tensors.items()}
+    path = recipe.free_path(studio.paths.networks[0], name, ".safetensors")
+    rank = max(one.shape[0] for name, one in stored.items() if name.endswith("lora_down.weight"))
+    metadata = recipe.network_metadata(files[0], rank, path.stem, [one.path.stem for one in files])
+    specs = {name: Spec(one.dtype, tuple(one.shape)) for name, one in sorted(stored.items())}
+    write_tensors(path, specs, stored.__getitem__, metadata | dict(saving.extra))
+    return Merged(path, sum(one.bytes for one in specs.values()))
 
 
 def _vae(catalog: ModelCatalog, name: str, primary: ModelFile, *, as_folder: bool) -> Tensors | None:
@@ -117,20 +163,24 @@ def _all_but_configs(folder: str, names: list[str]) -> list[str]:
 
 
 class _Teller:
-    """Says how far the writing is, and asks between tensors whether to stop."""
+    """Says how far the work is, and asks now and then whether to stop. `whole`: bytes that will be written."""
 
-    def __init__(self, control: Control, report: Report, specs: Mapping[str, Spec]) -> None:
+    def __init__(self, control: Control, report: Report) -> None:
+        self.whole = 0
         self._control, self._report = control, report
-        self._whole, self._done, self._told = sum(one.bytes for one in specs.values()), 0, 0.0
+        self._done, self._told = 0, 0.0
+
+    def share(self, fraction: float) -> None:
+        self._control.check()
+        if time.monotonic() - self._told > TOLD_EVERY_S:
+            self._told = time.monotonic()
+            self._report(Progress(fraction=min(1.0, fraction), stage="merge"))
 
     def watched(self, get: Callable[[str], Tensor]) -> Callable[[str], Tensor]:
         def watched(name: str) -> Tensor:
-            self._control.check()
+            self.share(self._done / max(1, self.whole))
             value = get(name)
             self._done += value.numel() * value.element_size()
-            if time.monotonic() - self._told > TOLD_EVERY_S:
-                self._told = time.monotonic()
-                self._report(Progress(fraction=min(1.0, self._done / max(1, self._whole)), stage="merge"))
             return value
 
         return watched

@@ -15,7 +15,7 @@ from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.processing.engine import Engine
 from modules.processing.merging.request import merge_request
-from modules.processing.merging.run import merge_checkpoints
+from modules.processing.merging.run import merge
 from modules.processing.progress import Control, Interrupted
 from tests.processing.models.tiny import make_tiny
 
@@ -55,7 +55,7 @@ def put(studio: Engine) -> Callable[..., Tensors]:
 
 
 def merged(studio: Engine, **wish: object) -> tuple[Tensors, Path]:
-    path = merge_checkpoints(studio, merge_request(wish)).path  # type: ignore[arg-type]
+    path = merge(studio, merge_request(wish)).path  # type: ignore[arg-type]
     return load_file(path), path
 
 
@@ -150,7 +150,7 @@ def test_a_stop_leaves_nothing_behind(studio: Engine, put: Callable[..., Tensors
     control = Control()
     control.interrupt()
     with pytest.raises(Interrupted):
-        merge_checkpoints(studio, merge_request({"primary": "a", "secondary": "b"}), control=control)  # type: ignore[arg-type]
+        merge(studio, merge_request({"primary": "a", "secondary": "b"}), control=control)  # type: ignore[arg-type]
     assert sorted(studio.paths.models.rglob("*")) == before
 
 
@@ -158,7 +158,7 @@ def test_folders_of_their_own_architecture_become_a_folder(studio: Engine) -> No
     root = studio.paths.models / "Stable-diffusion"
     a, b = make_tiny(root / "one", seed=1), make_tiny(root / "two", seed=2)
     studio.catalog.refresh()
-    made = merge_checkpoints(studio, merge_request({"primary": "one", "secondary": "two", "multiplier": 0.25}))  # type: ignore[arg-type]
+    made = merge(studio, merge_request({"primary": "one", "secondary": "two", "multiplier": 0.25}))  # type: ignore[arg-type]
     assert "block_out_channels" in made.notes[0]
     name = "unet/diffusion_pytorch_model.safetensors"
     first, second, found = (load_file(folder / name) for folder in (a, b, made.path))
@@ -202,11 +202,11 @@ from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.processing.engine import Engine
 from modules.processing.merging.request import merge_request
-from modules.processing.merging.run import merge_checkpoints
+from modules.processing.merging.run import merge
 studio = Engine(Paths(data=Path(sys.argv[1]), models=Path(sys.argv[1]) / "models"), Settings(), hashing=False)
 request = merge_request({"primary": "a", "secondary": "b", "saving": {"name": "out"}})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-merge_checkpoints(studio, request)
+merge(studio, request)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
