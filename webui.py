@@ -101,6 +101,7 @@ def make_queue(engine: Engine, options: Options) -> JobQueue:
     """The queue that was left behind at the last stop, or a new one. Nothing runs before its start()."""
     from modules.jobs.extras import make_extras_handler
     from modules.jobs.generate import make_generate_handler
+    from modules.jobs.merge import make_merge_handler
     from modules.jobs.queue import JobQueue
     from modules.jobs.store import JobStore
     from modules.jobs.train import make_train_handler
@@ -109,6 +110,7 @@ def make_queue(engine: Engine, options: Options) -> JobQueue:
     handlers = {
         "generate": make_generate_handler(engine),
         "extras": make_extras_handler(engine),
+        "merge": make_merge_handler(engine),
         "train": make_train_handler(engine.paths),
     }
     return JobQueue(JobStore(engine.paths.database), handlers, limit=limit, settings=engine.settings)

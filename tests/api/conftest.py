@@ -18,6 +18,7 @@ from modules.core.options import parse_options
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.jobs.extras import make_extras_handler
+from modules.jobs.merge import make_merge_handler
 from modules.jobs.generate import make_generate_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
@@ -50,7 +51,11 @@ def serve(folder: Path, models: Path, limit: int) -> Iterator[Served]:
     settings = Settings(paths.config, values={"sd_model_checkpoint": "tiny", "memory_mode": "fp32"})
     engine = Engine(paths, settings)
     engine.catalog.refresh()
-    handlers = {"generate": make_generate_handler(engine), "extras": make_extras_handler(engine)}
+    handlers = {
+        "generate": make_generate_handler(engine),
+        "extras": make_extras_handler(engine),
+        "merge": make_merge_handler(engine),
+    }
     queue = JobQueue(JobStore(paths.database), handlers, limit=limit)
     with bind(options) as sock:
         port = sock.getsockname()[1]

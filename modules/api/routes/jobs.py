@@ -23,6 +23,7 @@ from modules.api.read_scripts import check_script_limits
 from modules.api.services import Services
 from modules.core.errors import UserError
 from modules.jobs import extras as extras_jobs
+from modules.jobs import merge as merge_jobs
 from modules.jobs.events import JobEvent, Subscription
 from modules.jobs.job import Job, JobState
 from modules.jobs.pictures import HEADERS, picture_json, picture_path, picture_type
@@ -38,15 +39,16 @@ QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 class NewJob(BaseModel):
     """`request`: of "generate" a modules.processing.requests.Generate as JSON, of "extras" a
-    modules.processing.extras.ExtrasRequest, of "train" {"config": a training's settings} or {"config_file": name in
-    the data folder}. The same `id` again gives the same job.
+    modules.processing.extras.ExtrasRequest, of "merge" one of modules.processing.merging.request, of "train"
+    {"config": a training's settings} or {"config_file": name in the data folder}. The same `id` again gives the same
+    job.
 
     Pictures (source.images, source.mask.image and after.hires.first of "generate", source.pictures of "extras") are
     base64, data URIs, or references that an earlier job told."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["generate", "extras", "train"] = "generate"
+    kind: Literal["generate", "extras", "train", "merge"] = "generate"
     request: dict[str, Any]
     id: str | None = None
     tag: str = Field(default="api", max_length=100)
@@ -192,6 +194,8 @@ def _granted(services: Services, body: NewJob) -> dict[str, Any]:
     """The request as it is queued; UserError when it cannot be granted."""
     if body.kind == "train":
         return checked(body.request, services.paths)
+    if body.kind == "merge":
+        return merge_jobs.checked(body.request, services.engine)
     kept = keep_pictures(body.request, keeper(services.engine.inputs, services.settings))
     if body.kind == "extras":
         extras = extras_jobs.checked(kept, services.engine)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from modules.core.errors import UserError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modules.core.errors import NotFoundError, UserError
 from modules.processing.merging.request import (
     ExtractNetwork,
     MergeCheckpoints,
@@ -23,7 +26,8 @@ def check_sources(studio: Studio, request: MergeRequest) -> None:
             files = sources_of(studio.catalog, request)
             networks_of(studio, request.networks, family=files[0].family)
             if request.vae:
-                studio.catalog.find_vae(request.vae)
+                with _named("vae"):
+                    studio.catalog.find_vae(request.vae)
         case MergeNetworks():
             networks_of(studio, request.networks)
         case ExtractNetwork():
@@ -46,7 +50,8 @@ def networks_of(studio: Studio, wanted: tuple[WeighedNetwork, ...], *, family: s
     """The files of the networks; they must be of `family`, or of one, as far as they tell theirs."""
     found: list[NetworkFile] = []
     for index, one in enumerate(wanted):
-        file = studio.networks.find(one.name)
+        with _named(f"networks[{index}].name"):
+            file = studio.networks.find(one.name)
         if file.broken:
             raise UserError(f"{file.name}: {file.broken}", field=f"networks[{index}].name")
         if family and file.family and file.family != family:
@@ -60,7 +65,8 @@ def networks_of(studio: Studio, wanted: tuple[WeighedNetwork, ...], *, family: s
 def _of_one_family(catalog: ModelCatalog, names: dict[str, str]) -> list[ModelFile]:
     files: list[ModelFile] = []
     for field, name in names.items():
-        found = catalog.find_checkpoint(name)
+        with _named(field):
+            found = catalog.find_checkpoint(name)
         if found.broken:
             raise UserError(f"{found.name}: {found.broken}", field=field)
         if files and found.family != files[0].family:
@@ -72,3 +78,12 @@ def _of_one_family(catalog: ModelCatalog, names: dict[str, str]) -> list[ModelFi
             )
         files.append(found)
     return files
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """A name that is not found is told as this field's."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(error.message, hint=error.hint, field=field) from error
