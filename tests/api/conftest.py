@@ -18,8 +18,8 @@ from modules.core.options import parse_options
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.jobs.extras import make_extras_handler
-from modules.jobs.merge import make_merge_handler
 from modules.jobs.generate import make_generate_handler
+from modules.jobs.merge import make_merge_handler
 from modules.jobs.queue import JobQueue
 from modules.jobs.store import JobStore
 from modules.processing.engine import Engine
