@@ -25,7 +25,7 @@ from modules.gradio_ui.theme import easel_theme
 
 SCRIPTS = (
     *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "send", "pnginfo"),
-    *("canvas", "img2img", "hires", "scripts", "extras", "settings", "queue", "community"),
+    *("canvas", "img2img", "hires", "scripts", "extras", "job_panel", "modelmerger", "settings", "queue", "community"),
 )  # in this order
 MAX_FILE_SIZE = "64mb"
 import_folder("modules.gradio_ui.tabs")

@@ -90,6 +90,7 @@ def job_json(
         "shape": request.get("shape"),
         "training": training_json(job),
         "extras": extras_name(job),
+        "merge": merge_json(job),
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
@@ -125,6 +126,21 @@ def extras_name(job: Any) -> str | None:
         return Path(source["folder"]).name
     names = [Path(one["name"]).name for one in source["pictures"]]
     return ", ".join([one for one in names if one][:3]) or str(len(names))
+
+
+def merge_json(job: Any) -> dict[str, Any] | None:
+    """What is merged, and the file that came of it; nothing for other kinds of job."""
+    if job.kind != "merge":
+        return None
+    request, result = job.request, job.result if isinstance(job.result, Mapping) else {}
+    names = [request.get(one) for one in ("primary", "secondary", "tertiary", "tuned", "base")]
+    names += [one["name"] for one in request.get("networks", ())]
+    return {
+        "kind": request["kind"],
+        "what": request["saving"]["name"] or ", ".join(one for one in names if one),
+        "file": result.get("file"),
+        "bytes": result.get("bytes"),
+    }
 
 
 def result_json(job: Any) -> dict[str, Any]:

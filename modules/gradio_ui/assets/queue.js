@@ -49,7 +49,7 @@ onUiLoaded(() => {
 
     function row(job) {
         const progress = job.progress, running = job.state === "running";
-        const title = job.training ? t("queue.training", {name: job.training.name}) : job.extras ? t("queue.extras", {what: job.extras}) : job.prompt || t("queue.untitled");
+        const title = job.training ? t("queue.training", {name: job.training.name}) : job.extras ? t("queue.extras", {what: job.extras}) : job.merge ? t("queue.merge", {what: job.merge.what}) : job.prompt || t("queue.untitled");
         const thumbs = (job.training ? [] : job.pictures).slice(0, 4).map((one, index) => make("img", {src: pictureUrl(job, index), alt: "", loading: "lazy"}));
         const facts = [job.state === "queued" && job.place ? `${t("job.state.queued")} ${job.place}` : t(`job.state.${job.state}`)];
         if (job.training) facts.push(...trainingFacts(job));

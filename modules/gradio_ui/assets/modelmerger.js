@@ -1,0 +1,34 @@
+// Merge: its modes, the formula of the chosen method, and what came of a merge.
+"use strict";
+
+function mergeOutcome(job) {
+    if (job.state !== "done") return [];
+    const {file, bytes, kind} = job.merge, checkpoint = kind === "checkpoints";
+    const use = make("button", {type: "button", class: "gallery-button", id: "modelmerger_use", text: t(checkpoint ? "modelmerger.use" : "modelmerger.use_lora"),
+        on: {click: () => checkpoint ? showModels(true).then(() => selectCheckpoint(file)).catch(tell) : addToPrompt(`<lora:${file.replace(/\.safetensors$/, "")}:1>`)}});
+    return [make("p", {class: "lead", text: t("modelmerger.saved", {name: file, size: formatBytes(bytes)})}), use];
+}
+
+/** Put a network into the prompt of the tab that was looked at last. */
+function addToPrompt(text) {
+    const prompt = box(`${easel.form}_prompt`);
+    setValue(prompt, prompt.value ? `${prompt.value} ${text}` : text);
+    selectTab(easel.form);
+}
+
+function showFormula() {
+    const method = document.querySelector("#modelmerger_interp_method input:checked")?.value || "weighted_sum";
+    document.getElementById("modelmerger_interp_description").textContent = t(`modelmerger.formula.${method}`);
+    for (const [name, methods] of [["secondary_model_name", ["weighted_sum", "add_difference"]], ["tertiary_model_name", ["add_difference"]], ["interp_amount", ["weighted_sum", "add_difference"]]]) {
+        document.getElementById(`modelmerger_${name}`).style.display = methods.includes(method) ? "" : "none";
+    }
+}
+
+onUiLoaded(() => {
+    easel.mergePanel = startJobPanel("modelmerger", {outcome: mergeOutcome});
+    startPanels("mode_modelmerger", "modelmerger_mode_kept", "checkpoints");
+    showFormula();
+    document.getElementById("modelmerger_interp_method").addEventListener("change", showFormula);
+    document.addEventListener("easel-language", showFormula);
+    setInterval(showFormula, 700); // restored values come without an event
+});
