@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -234,6 +235,8 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
         services.engine.catalog.refresh()
         services.engine.upscalers.refresh()
     chosen = services.settings.get(options.CHECKPOINT_KEY)
+    with contextlib.suppress(NotFoundError):  # by the title that it has now: a hash may have come to it
+        chosen = chosen and services.engine.catalog.find_checkpoint(chosen).title
     return {"titles": checkpoint_titles(services), "broken": broken_titles(services), "chosen": chosen}
 
 

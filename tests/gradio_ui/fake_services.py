@@ -208,6 +208,9 @@ class FakeCatalog:
             for name, (family, sha256) in kinds.items()
         ]
 
+    def vaes(self) -> list[ModelFile]:
+        return []
+
     def refresh(self) -> None: ...
 
     def find_checkpoint(self, name: str) -> ModelFile:

@@ -5,7 +5,7 @@ function mergeOutcome(job) {
     if (job.state !== "done") return [];
     const {file, bytes, kind} = job.merge, checkpoint = kind === "checkpoints";
     const use = make("button", {type: "button", class: "gallery-button", id: "modelmerger_use", text: t(checkpoint ? "modelmerger.use" : "modelmerger.use_lora"),
-        on: {click: () => checkpoint ? showModels(true).then(() => selectCheckpoint(file)).catch(tell) : addToPrompt(`<lora:${file.replace(/\.safetensors$/, "")}:1>`)}});
+        on: {click: () => checkpoint ? selectCheckpoint(file).then(() => showModels(true)).catch(tell) : addToPrompt(`<lora:${file.replace(/\.safetensors$/, "")}:1>`)}});
     return [make("p", {class: "lead", text: t("modelmerger.saved", {name: file, size: formatBytes(bytes)})}), use];
 }
 

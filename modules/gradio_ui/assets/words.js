@@ -95,5 +95,6 @@ function formatTime(seconds) {
 }
 
 function formatBytes(bytes) {
-    return bytes >= 1e9 ? `${(bytes / 2 ** 30).toFixed(1)} GB` : `${Math.round(bytes / 2 ** 20)} MB`;
+    if (bytes >= 1e9) return `${(bytes / 2 ** 30).toFixed(1)} GB`;
+    return bytes >= 1e6 ? `${Math.round(bytes / 2 ** 20)} MB` : `${Math.ceil(bytes / 2 ** 10)} kB`;
 }
