@@ -104,7 +104,7 @@ def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
 
 def _remembered(model: LoadedModel, row: torch.Tensor) -> torch.Tensor:
     """The mean latents of one picture, unscaled."""
-    content = hashlib.sha256(row.contiguous().cpu().numpy()).hexdigest()
+    content = hashlib.sha256(row.contiguous().cpu().numpy().tobytes()).hexdigest()
     key = (content, tuple(row.shape), model.vae_tiles)
     mean = model.encoded.pop(key, None)
     if mean is None:
