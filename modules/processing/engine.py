@@ -6,6 +6,7 @@ Made at start without torch; the worker thread imports it. All public methods ma
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -30,7 +31,6 @@ from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
 from modules.processing.networks.embeddings import EmbeddingFiles, fitting, model_widths
-from modules.processing.networks.files import NetworkFiles
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate, MaskedImage, references
@@ -85,9 +85,8 @@ class Engine:
         self.hooks = Hooks()
         self.styles = StyleBook(*paths.styles)
         self.inputs = PictureStore(paths.cache / "inputs")
-        hashes = HashCache(paths.cache, enabled=hashing)
-        self.catalog = ModelCatalog(paths, hashes)
-        self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
+        self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing), allow_pickle=allow_pickle)
+        self.networks = self.catalog.networks
         self.embeddings = EmbeddingFiles(self.catalog, allow_pickle=allow_pickle)
         self.faces = Faces(paths, allow_pickle=allow_pickle)
         self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
@@ -211,10 +210,12 @@ class Engine:
         return self._cache
 
     def _context(self, settings: Settings, control: Control, report: Report) -> RunContext:
+        from modules.processing.networks.apply import apply_networks
         from modules.processing.runner import RunContext
 
         return RunContext(
             load=self._load,
+            apply=functools.partial(apply_networks, allow_pickle=self._allow_pickle),
             cache=self._conditionings(),
             inputs=self.inputs,
             upscalers=self.upscalers,

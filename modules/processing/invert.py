@@ -9,6 +9,7 @@ import torch
 
 from modules.processing import options
 from modules.processing.requests import InitImage
+from modules.processing.runner import load_model
 from modules.processing.samplers import samplers
 from modules.processing.schedules import build_sigmas
 from modules.processing.schedules.table import SigmaTable
@@ -37,7 +38,7 @@ def invert(plan: Plan, context: RunContext, *, adjust: bool) -> Inversion:
     calls "Sigma adjustment". The noise is brought to deviation 1 by its own deviation, or by the last sigma.
     """
     assert isinstance(plan.request.source, InitImage)
-    model = context.load(plan.model.checkpoint, plan.model.vae, plan.model.mode)
+    model = load_model(plan, context)
     batch, steps = plan.batches[0], plan.sampling.steps
     start = img2img.begin(plan, plan.request.source, len(batch), model, context)
     assert start.latents is not None

@@ -9,6 +9,7 @@ from typing import Literal
 
 from modules.processing.models.catalog import ModelFile
 from modules.processing.networks.embeddings import EmbeddingFile
+from modules.processing.networks.files import NetworkFile
 from modules.processing.passes import Size
 from modules.processing.requests import Generate, JsonValue, Prompt, Windows
 from modules.processing.schedules import SigmaOptions
@@ -99,6 +100,22 @@ class ModelPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkPlan:
+    """A network and its multipliers. `matched` of `total` modules have a layer in the checkpoint; 0 of 0: not known.
+
+    called: its name in the prompt. dyn: the first ranks of a LoRA only; None: all.
+    """
+
+    file: NetworkFile
+    te: float = 1.0
+    unet: float = 1.0
+    dyn: int | None = None
+    called: str = ""
+    matched: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourcePlan:
     """How a pass starts from a picture."""
 
@@ -150,10 +167,11 @@ class Plan:
     noise: NoisePlan
     model: ModelPlan
     frame: FramePlan
+    networks: tuple[NetworkPlan, ...] = ()
     source: SourcePlan | None = None
     windows: Windows | None = None
     hires: HiresPlan | None = None
-    notes: tuple[str, ...] = ()  # things a person should know: networks not applied, ...
+    notes: tuple[str, ...] = ()  # things a person should know: ...
 
     @property
     def batches(self) -> list[tuple[PicturePlan, ...]]:

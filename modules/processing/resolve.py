@@ -15,6 +15,7 @@ from modules.core.settings import Settings, setting_registry
 from modules.processing import options
 from modules.processing.models.catalog import ModelCatalog
 from modules.processing.models.facts import model_facts
+from modules.processing.networks.wishes import networks_for
 from modules.processing.passes import Size, Steps, choose_method, steps_for, windows_for, with_first_pass
 from modules.processing.plan import FramePlan, GuidancePlan, Plan, SamplingPlan, SourcePlan, TextPlan
 from modules.processing.requests import (
@@ -47,7 +48,6 @@ from .resolve_parts import (
     pictures_for,
     prompts_for,
     sampler_for,
-    without_networks,
 )
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def resolve(
     request = _with_method(request, model_facts(model.checkpoint).native_size)
     shape = request.shape
     prompt, negative = prompts_for(request.prompt, styles, settings)
-    text, notes = without_networks(prompt)
+    text, networks, notes = networks_for(prompt, model, catalog.networks, wanted=request.model.networks)
     seed = _draw_seeds(request.seed, draw)
     if not request.model.checkpoint and (missed := catalog.default_and_missed(settings)[1]):
         notes.append(f"{missed} {model.checkpoint.title} was used instead.")
@@ -117,6 +117,7 @@ def resolve(
         noise=noise_for(seed, sampler, settings),
         model=model,
         frame=_frame(settings),
+        networks=networks,
         source=source,
         windows=shape.windows if shape.method == "windows" else None,
         notes=tuple(notes),

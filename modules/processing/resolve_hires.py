@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modules.core.settings import Settings
 from modules.processing.models.catalog import ModelCatalog
+from modules.processing.networks.wishes import networks_for
 from modules.processing.passes import hires_sizes, steps_for
 from modules.processing.plan import HiresPlan, ModelPlan, Plan, SourcePlan
 from modules.processing.requests import Generate, Hires, Prompt
@@ -24,7 +25,6 @@ from .resolve_parts import (
     pictures_for,
     prompts_for,
     sampler_for,
-    without_networks,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def with_second_pass(
             first=hires.first,
             second=dataclasses.replace(second, model=_without_refiner(second.model, keep=refines != "first pass")),
         ),
-        notes=(*plan.notes, *second.notes),
+        notes=tuple(dict.fromkeys((*plan.notes, *second.notes))),
     )
 
 
@@ -80,7 +80,6 @@ def _second_pass(
     own = Prompt(positive=wish.positive, negative=wish.negative, styles=request.prompt.styles)
     prompt, negative = prompts_for(own, styles, settings)
     prompt, negative = prompt if wish.positive else told.positive, negative if wish.negative else told.negative
-    text, notes = without_networks(prompt)
     sampler, schedule = sampler_for(
         wish.sampler or plan.sampling.sampler,
         wish.schedule or (request.sampling.schedule if wish.sampler else plan.sampling.schedule),
@@ -93,6 +92,8 @@ def _second_pass(
         model=chosen,
         after=dataclasses.replace(plan.request.after, hires=None),
     )
+    model = model_for(again, settings, catalog)
+    text, networks, notes = networks_for(prompt, model, catalog.networks, wanted=again.model.networks)
     steps = hires.steps or plan.sampling.steps
     way = steps_for(steps, hires.strength, exact=True)
     return dataclasses.replace(
@@ -112,7 +113,8 @@ def _second_pass(
             skipped=way.skipped,
         ),
         noise=noise_for(plan.request.seed, sampler, settings),
-        model=model_for(again, settings, catalog),
+        model=model,
+        networks=networks,
         source=SourcePlan(
             strength=hires.strength,
             noise_multiplier=1.0,
@@ -120,7 +122,7 @@ def _second_pass(
             image_cfg_scale=IMAGE_CFG_SCALE,
             condition_weight=settings[task_options.CONDITION_WEIGHT],
         ),
-        notes=tuple(notes) if wish.positive else (),
+        notes=tuple(notes),
     )
 
 

@@ -12,6 +12,7 @@ from modules.processing import options
 from modules.processing.memory import resolve_mode
 from modules.processing.models.catalog import ModelCatalog
 from modules.processing.models.vae import choose_vae
+from modules.processing.networks.wishes import with_added
 from modules.processing.plan import ModelPlan, NoisePlan, PicturePlan
 from modules.processing.requests import Churn, Generate, JsonValue, Prompt, Seed
 from modules.processing.samplers import Sampler, knob_values, samplers
@@ -19,7 +20,6 @@ from modules.processing.samplers import options as sampler_options
 from modules.processing.schedules import resolve_schedule, split_combined_name
 from modules.prompting import settings as prompt_settings
 from modules.prompting.comments import strip_comments
-from modules.prompting.networks import parse_networks
 
 if TYPE_CHECKING:
     from modules.prompting.styles import StyleBook
@@ -31,20 +31,11 @@ DEFAULT_SAMPLER = "DPM++ 2M"
 
 
 def prompts_for(prompt: Prompt, styles: StyleBook, settings: Settings) -> tuple[str, str]:
-    """Styles merged, then comments stripped."""
+    """Styles merged, comments stripped, and the settings' network added."""
     positive, negative = styles.apply(prompt.positive, prompt.negative, prompt.styles)
     if settings[prompt_settings.ENABLE_COMMENTS]:
         positive, negative = strip_comments(positive), strip_comments(negative)
-    return positive, negative
-
-
-def without_networks(prompt: str) -> tuple[str, list[str]]:
-    """The text that the encoder reads, and what a person should know about it."""
-    text, networks = parse_networks(prompt)
-    if not networks:
-        return text, []
-    names = ", ".join(f"<{one.kind}:{':'.join(one.args)}>" for one in networks)
-    return text, [f"Extra networks are read but cannot be applied yet: {names}."]
+    return with_added(positive, settings), negative
 
 
 def pictures_for(request: Generate, seed: Seed, prompt: str, negative: str, text: str) -> tuple[PicturePlan, ...]:

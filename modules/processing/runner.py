@@ -21,7 +21,7 @@ from modules.processing.hooks import FINISHED, LATENTS, START, FinalLatents, Fin
 from modules.processing.models.catalog import ModelFile
 from modules.processing.models.loader import LoadedModel
 from modules.processing.papers import infotext_fields
-from modules.processing.plan import HiresPlan, ModelPlan, PicturePlan, Plan
+from modules.processing.plan import HiresPlan, NetworkPlan, PicturePlan, Plan
 from modules.processing.previews import linear as linear_preview
 from modules.processing.previews import previews
 from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
@@ -47,9 +47,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What a run is given by the engine. load(checkpoint, vae, mode) brings a model into memory."""
+    """What a run is given by the engine. load(checkpoint, vae, mode) brings a model into memory, apply(model,
+    networks) has exactly these networks in it.
+    """
 
     load: Callable[[ModelFile, ModelFile | None, str], LoadedModel]
+    apply: Callable[[LoadedModel, tuple[NetworkPlan, ...]], object]
     cache: ConditioningCache
     inputs: PictureStore
     upscalers: Upscalers
@@ -151,7 +154,7 @@ def run(plan: Plan, context: RunContext) -> RunResult:
 
 def _batch(plan: Plan, index: int, context: RunContext, meter: _Meter, finisher: Finisher) -> list[Image.Image] | None:
     """The pictures of one batch, after both passes where there are two; None when there are none yet."""
-    batch, model = plan.batches[index], _load(plan.model, context)  # the refiner may have taken its place
+    batch, model = plan.batches[index], load_model(plan, context)  # the refiner may have taken its place
     meter.begin(index, 0, plan)
     if plan.hires is not None and plan.hires.first:
         pictures = [hires.given_picture(plan.hires, context)] * len(batch)
@@ -169,7 +172,7 @@ def _batch(plan: Plan, index: int, context: RunContext, meter: _Meter, finisher:
             finisher.add_first_pass(pictures, index)
     made = _second_pass(plan.hires, index, latents, pictures, model, context, meter)
     if made is None and pictures is None:
-        return _finished(plan, latents, start, _load(plan.model, context), context, meter)
+        return _finished(plan, latents, start, load_model(plan, context), context, meter)
     return made or pictures
 
 
@@ -189,7 +192,7 @@ def _second_pass(
         if hires.enlarges_latents(wish) and latents is None:
             assert pictures is not None
             latents = hires.latents_of(pictures[0], len(pictures), model)
-        model = _load(plan.model, context)
+        model = load_model(plan, context)
         start = hires.begin(wish, latents, pictures, model, context)
         found = _latents(plan, plan.batches[index], start, model, context, meter)
     except Interrupted:
@@ -222,10 +225,12 @@ def _finished(
     return images if start.finish is None else start.finish(images, latents)
 
 
-def _load(model: ModelPlan, context: RunContext) -> LoadedModel:
-    loaded = context.load(model.checkpoint, model.vae, model.mode)
-    loaded.vae_tiles = options.VaeTiles.from_settings(context.settings)
-    return loaded
+def load_model(plan: Plan, context: RunContext) -> LoadedModel:
+    """The model of a pass, with the pass's networks."""
+    model = context.load(plan.model.checkpoint, plan.model.vae, plan.model.mode)
+    model.vae_tiles = options.VaeTiles.from_settings(context.settings)
+    context.apply(model, plan.networks)
+    return model
 
 
 def _latents(

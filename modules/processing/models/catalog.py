@@ -22,6 +22,7 @@ from modules.core.settings import Setting, Settings, define, setting_registry
 from modules.processing.models.detect import detect, folder_family, prediction_beside
 from modules.processing.models.hashes import HashCache, hash8, stamp
 from modules.processing.models.safetensors_header import read_header
+from modules.processing.networks.files import NetworkFiles
 
 CHECKPOINT = define(Setting("sd_model_checkpoint", "", "Checkpoint", section="Stable Diffusion"))
 DEFAULT_FOLDER = "easel-mini"
@@ -64,9 +65,10 @@ class ModelFile:
 class ModelCatalog:
     """Lists of model files, made at the first question and by refresh()."""
 
-    def __init__(self, paths: Paths, hashes: HashCache) -> None:
+    def __init__(self, paths: Paths, hashes: HashCache, *, allow_pickle: bool = False) -> None:
         self.paths = paths
         self.hashes = hashes
+        self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
         self._lock = threading.RLock()
         self._files: dict[str, list[ModelFile]] | None = None
         self._hash_version = -1

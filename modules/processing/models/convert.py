@@ -46,6 +46,19 @@ class Source:
 
 def unet_map(config: Mapping[str, Any], prefix: str = "model.diffusion_model.") -> NameMap:
     """For a UNet2DConditionModel of this config."""
+    table = unet_table(config)
+
+    def source(name: str) -> Source:
+        head, rest = _split(name, table)
+        if ".resnets." in head:
+            rest = _renamed(rest, RESNET)
+        return Source(prefix + table[head] + "." + rest)
+
+    return source
+
+
+def unet_table(config: Mapping[str, Any]) -> dict[str, str]:
+    """The U-Net's blocks: path in diffusers' module -> path in the original layout."""
     table = {
         "conv_in": "input_blocks.0.0",
         "time_embedding.linear_1": "time_embed.0",
@@ -81,14 +94,7 @@ def unet_map(config: Mapping[str, Any], prefix: str = "model.diffusion_model.") 
                 place = 2 if attention else 1
                 table[f"up_blocks.{block}.upsamplers.0.conv"] = f"output_blocks.{index}.{place}.conv"
             index += 1
-
-    def source(name: str) -> Source:
-        head, rest = _split(name, table)
-        if ".resnets." in head:
-            rest = _renamed(rest, RESNET)
-        return Source(prefix + table[head] + "." + rest)
-
-    return source
+    return table
 
 
 def vae_map(config: Mapping[str, Any], prefix: str = "first_stage_model.") -> NameMap:

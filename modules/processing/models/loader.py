@@ -19,6 +19,7 @@ from modules.processing.models.catalog import ModelFile
 from modules.processing.models.convert import NameMap, Source, clip_map, ignorable, open_clip_map, unet_map, vae_map
 from modules.processing.models.families import Family, TextEncoderRecipe, families
 from modules.processing.models.weights import Weights, fill, read_config
+from modules.processing.networks.apply import Applied
 from modules.processing.options import VaeTiles
 from modules.processing.schedules.table import LAST_ALPHA, cosine_betas, rescale_zero_snr
 
@@ -46,6 +47,7 @@ class LoadedModel:
     device: torch.device
     vae_file: ModelFile | None = None
     vae_tiles: VaeTiles = field(default_factory=VaeTiles)  # set by each run
+    networks: Applied = field(default_factory=Applied)
     encoded: dict[object, torch.Tensor] = field(default_factory=dict)  # of stages.decode: the last pictures' latents
 
     @property
@@ -54,7 +56,8 @@ class LoadedModel:
 
     @property
     def bytes(self) -> int:
-        return sum(one.numel() * one.element_size() for part in self.modules for one in part.parameters())
+        own = sum(one.numel() * one.element_size() for part in self.modules for one in part.parameters())
+        return own + self.networks.bytes
 
     @property
     def key(self) -> tuple[object, ...]:

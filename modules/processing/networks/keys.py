@@ -16,7 +16,7 @@ SUFFIXES = (
     (rf"lora_magnitude_vector{ADAPTER}(?:\.weight)?", "magnitude"),
     (rf"(hada_(?:w[12]_[ab]|t[12])){ADAPTER}", ""),
     (rf"(lokr_(?:w[12](?:_[ab])?|t2)){ADAPTER}", ""),
-    (rf"(ia3_l|oft_r|boft_r|boft_s){ADAPTER}(?:\.weight)?", ""),
+    (rf"(ia3_l){ADAPTER}", ""),
     (r"(a1|a2|b1|b2|bm)\.weight", ""),
     (r"(alpha|dora_scale|oft_blocks|oft_diag|rescale|diff_b|diff|w_norm|b_norm|on_input|scale|weight)", ""),
 )  # spellings in files, and what they are called here; "": by the group

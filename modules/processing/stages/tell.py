@@ -38,7 +38,7 @@ def tell(
     first = plan.text.first_steps * calls // plan.sampling.steps
 
     def encode(text: str, negative: bool) -> Conditioning:
-        key = (model.key, text, negative, plan.text)
+        key = (model.key, model.networks.text_key, text, negative, plan.text)
         made = context.cache.get(key, lambda: encode_text(model, text, plan.text, negative=negative))
         payload = EncodedText(text=text, negative=negative, conditioning=made)
         return context.hooks.run(ENCODED, payload).conditioning
