@@ -20,14 +20,13 @@ from modules.core.files import write_atomic
 from modules.core.paths import Paths
 from modules.core.settings import Setting, Settings, define, setting_registry
 from modules.processing.models.detect import detect, folder_family, prediction_beside
+from modules.processing.models.file_kinds import PICKLE, PICKLES
 from modules.processing.models.hashes import HashCache, hash8, stamp
 from modules.processing.models.safetensors_header import read_header
 from modules.processing.networks.files import NetworkFiles
 
 CHECKPOINT = define(Setting("sd_model_checkpoint", "", "Checkpoint", section="Stable Diffusion"))
 DEFAULT_FOLDER = "easel-mini"
-PICKLES = (".ckpt", ".pt", ".pth", ".bin")
-PICKLE = "A pickle file can run code: it needs conversion to .safetensors, or --allow-pickle."
 PICTURES = (".png", ".webp", ".avif")  # in which embeddings may be hidden
 CACHE_VERSION = 1
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from modules.core.errors import ModelError
-from modules.processing.models.catalog import PICKLE, PICKLES, PICTURES
+from modules.processing.models.catalog import PICTURES
+from modules.processing.models.file_kinds import PICKLE, PICKLES
 from modules.processing.models.safetensors_header import read_header
 
 if TYPE_CHECKING:

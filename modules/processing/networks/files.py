@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modules.core.errors import ModelError, NotFoundError
 from modules.core.paths import Paths
-from modules.processing.models.catalog import PICKLE
+from modules.processing.models.file_kinds import PICKLE
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.safetensors_header import Header, read_header
 from modules.processing.networks.family import family_of
