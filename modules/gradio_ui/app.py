@@ -24,8 +24,9 @@ from modules.gradio_ui.texts import text
 from modules.gradio_ui.theme import easel_theme
 
 SCRIPTS = (
-    *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "send", "pnginfo"),
-    *("canvas", "img2img", "hires", "scripts", "extras", "job_panel", "modelmerger", "settings", "queue", "community"),
+    *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "cards", "send"),
+    *("pnginfo", "canvas", "img2img", "hires", "scripts", "extras", "job_panel", "modelmerger", "settings", "queue"),
+    "community",
 )  # in this order
 MAX_FILE_SIZE = "64mb"
 import_folder("modules.gradio_ui.tabs")

@@ -14,6 +14,11 @@ from modules.processing.schedules import schedules
 RATIOS = ("1:1", "4:3", "3:2", "16:9", "3:4", "2:3", "9:16")
 
 
+def build_browser(form: Form) -> None:
+    """Where assets/cards.js puts the extra-networks browser; while it is open, the other controls are out of sight."""
+    gr.HTML(f'<div id="{form.tab}_extra_tabs" class="extra-networks full-only"></div>')
+
+
 def build_size(form: Form, services: UiServices, *, detect: bool = False) -> None:
     """Width and height, their named ratios, and the qualities of the simple mode.
 

@@ -58,6 +58,7 @@ def status_json(services: UiServices) -> dict[str, Any]:
         "queue": dict(services.queue.counts()),
         "model": {
             "title": facts.title,
+            "family": facts.family,
             "native_size": facts.native_size,
             "few_step": facts.few_step,
             "edits": chosen_variant(services) == "pix2pix",

@@ -61,4 +61,62 @@ REFRESH_MS = define(
         step=50,
     )
 )
+NETWORKS = "Extra networks"
+NETWORK_WEIGHT = define(
+    Setting(
+        "extra_networks_default_multiplier",
+        1.0,
+        "Weight of a LoRA that a card puts into the prompt",
+        section=NETWORKS,
+        minimum=0,
+        maximum=2,
+        step=0.01,
+        hint="A preferred weight in the LoRA's own notes goes before it.",
+    )
+)
+NETWORK_SEPARATOR = define(
+    Setting("extra_networks_add_text_separator", " ", "Between a prompt and what a card puts there", section=NETWORKS)
+)
+CARD_WIDTH = define(
+    Setting(
+        "extra_networks_card_width",
+        0,
+        "Width of cards",
+        section=NETWORKS,
+        minimum=0,
+        maximum=600,
+        step=10,
+        hint="Pixels; 0 fits them to the page.",
+    )
+)
+CARD_DESCRIPTIONS = define(
+    Setting("extra_networks_card_show_desc", True, "Show descriptions on cards", section=NETWORKS)
+)
+CARD_ORDER_FIELD = define(
+    Setting(
+        "extra_networks_card_order_field",
+        "Path",
+        "Cards are sorted by",
+        section=NETWORKS,
+        choices=("Path", "Name", "Date Created", "Date Modified"),
+    )
+)
+CARD_ORDER = define(
+    Setting(
+        "extra_networks_card_order",
+        "Ascending",
+        "Order of cards",
+        section=NETWORKS,
+        choices=("Ascending", "Descending"),
+    )
+)
+SHOW_ALL = define(
+    Setting(
+        "lora_show_all",
+        False,
+        "Show cards of other model families too",
+        section=NETWORKS,
+        hint="Else LoRA and embeddings of the chosen model's family, and those that do not say.",
+    )
+)
 CHECKPOINT_KEY = "sd_model_checkpoint"

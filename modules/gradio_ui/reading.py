@@ -1,14 +1,26 @@
-"""Reading a dropped picture: its infotext, parsed, and every other thing it says about itself."""
+"""Reading what the page sends: JSON, and a dropped picture with everything it says about itself."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from modules.core.errors import EaselError
 from modules.imaging.foreign import read_any
 from modules.imaging.infotext import parse_infotext
 from modules.imaging.metadata import open_image
 
 MAX_ITEM = 200_000
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError as error:
+        raise EaselError("The request is not JSON.") from error
+    if not isinstance(found, dict):
+        raise EaselError("The request is not a JSON object.")
+    return found
 
 
 def read_upload(data: bytes) -> dict[str, Any]:

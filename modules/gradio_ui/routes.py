@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,11 +19,12 @@ from starlette.staticfiles import StaticFiles
 
 from modules.core.changes import check_may_change
 from modules.core.errors import EaselError, NotFoundError
-from modules.gradio_ui import options, texts
+from modules.gradio_ui import card_routes, options, texts
 from modules.gradio_ui.inputs import keep_picture
 from modules.gradio_ui.job_view import job_json, jobs_json
 from modules.gradio_ui.model_view import broken_titles, checkpoint_titles, status_json
 from modules.gradio_ui.owner import is_owner
+from modules.gradio_ui.reading import read_json
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.settings_view import settings_json
 from modules.imaging.infotext import parse_infotext
@@ -66,16 +66,6 @@ def answering(handler: Handler, services: UiServices) -> Callable[[Request], Awa
         return found if isinstance(found, Response) else JSONResponse(found, headers=NO_STORE)
 
     return endpoint
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body or b"{}")
-    except ValueError as error:
-        raise EaselError("The request is not JSON.") from error
-    if not isinstance(found, dict):
-        raise EaselError("The request is not a JSON object.")
-    return found
 
 
 def status(services: UiServices, request: Request, body: bytes) -> Any:
@@ -297,6 +287,13 @@ def routes(services: UiServices) -> list[BaseRoute]:
         at("/easel/models/choose", choose, "POST"),
         at("/easel/styles", styles, "GET", "POST"),
         at("/easel/words", words),
+        at("/easel/cards", card_routes.cards),
+        at("/easel/cards/one", card_routes.card),
+        at("/easel/cards/notes", card_routes.keep_notes, "POST"),
+        at("/easel/cards/preview", card_routes.keep_preview, "POST"),
+        at("/sd_extra_networks/thumb", card_routes.thumb),
+        at("/sd_extra_networks/metadata", card_routes.metadata),
+        at("/sd_extra_networks/get-single-card", card_routes.single_card),
         at("/easel/user.css", user_css),
         Mount("/assets/easel", StaticFiles(directory=ASSETS), name="easel-assets"),
     ]

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from modules.core.options import Options
+from modules.gradio_ui.cards import CardShelf
 from modules.gradio_ui.state import UiState
 
 if TYPE_CHECKING:
@@ -28,3 +29,8 @@ class UiServices:
     def state(self) -> UiState:
         """What was typed in all tabs: one file, one writer."""
         return UiState(self.paths.data / "ui-state.json")
+
+    @cached_property
+    def cards(self) -> CardShelf:
+        """The extra-networks browser's."""
+        return CardShelf(self)

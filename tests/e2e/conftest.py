@@ -18,7 +18,13 @@ CHROMIUM = next((one for one in ("/usr/bin/chromium", "/usr/bin/chromium-browser
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small engine: its models lie in models/."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def address(data: Path) -> Iterator[str]:
     import uvicorn
 
     path = Path(__file__).parents[1] / "gradio_ui" / "fake_services.py"
@@ -28,7 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     fakes = importlib.util.module_from_spec(spec)
     sys.modules["fake_services"] = fakes
     spec.loader.exec_module(fakes)
-    app = fakes.fake_app(fakes.fake_services(tmp_path_factory.mktemp("data"), 0.05))
+    app = fakes.fake_app(fakes.fake_services(data, 0.05))
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

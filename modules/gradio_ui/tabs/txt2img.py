@@ -38,6 +38,7 @@ def build(services: UiServices) -> None:
     generate = build_toprow(form, services)
     with gr.Row(elem_classes=["work"]):
         with gr.Column(elem_id=f"{TAB}_settings", elem_classes=["controls"], scale=5, min_width=320):
+            parts.build_browser(form)
             advice_slot(TAB, "checkpoint")
             parts.build_size(form, services)
             parts.build_sampling(form, services)

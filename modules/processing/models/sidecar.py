@@ -31,15 +31,21 @@ class Sidecar:
     sd_version: str = ""
 
 
-def read_sidecar(path: Path) -> Sidecar:
-    """The notes on a model file; where there are none, or damaged ones, the description that stands in NAME.txt."""
+def read_sidecar(path: Path, names: Set[str] | None = None) -> Sidecar:
+    """The notes on a model file; where there are none, or damaged ones, the description that stands in NAME.txt.
+
+    names: what its folder holds, for whoever asks for many files of one folder.
+    """
+    beside, texts = _base(path, ".json"), [_base(path, one) for one in (".txt", ".description.txt")]
+    if names is not None:
+        texts = [one for one in texts if one.name in names]
     try:
-        told = _read_json(_base(path, ".json"))
+        told = {} if names is not None and beside.name not in names else _read_json(beside)
     except UserError:
         told = {}
     found = {name: _plain(told.get(_key(name)), default) for name, default in asdict(Sidecar()).items()}
     if not found["description"]:
-        found["description"] = _read_text(path)
+        found["description"] = _read_text(texts)
     if found["sd_version"] not in VERSIONS:
         found["sd_version"] = ""
     return Sidecar(**found)
@@ -67,7 +73,7 @@ def write_sidecar(path: Path, notes: Sidecar) -> Path:
 
 
 def preview_of(path: Path, names: Set[str] | None = None) -> Path | None:
-    """The picture beside a model file. names: what its folder holds, for whoever asks for many files of one folder."""
+    """The picture beside a model file. names: as in read_sidecar."""
     stem = _base(path, "").name
     for suffix in PICTURES:
         for name in (f"{stem}{suffix}", f"{stem}.preview{suffix}"):
@@ -116,9 +122,8 @@ def _read_json(beside: Path) -> dict[str, Any]:
     return found
 
 
-def _read_text(path: Path) -> str:
-    for ending in (".txt", ".description.txt"):
-        beside = _base(path, ending)
+def _read_text(texts: list[Path]) -> str:
+    for beside in texts:
         try:
             if beside.is_file() and beside.stat().st_size <= LIMIT:
                 return beside.read_text("utf-8", errors="replace").strip()[:LONGEST]
