@@ -19,7 +19,7 @@ def fill_from_infotext(body: Asked, catalog: ModelCatalog) -> tuple[Asked, list[
     """`body` filled in, and warnings about what the text says and could not be followed."""
     if not body.infotext:
         return body, []
-    pasted = request_from_infotext(body.infotext)
+    pasted = request_from_infotext(body.infotext, catalog.networks)
     explicit = set(body.model_fields_set)
     if "sampler_index" in explicit:
         explicit.add("sampler_name")  # the old name of the same thing

@@ -32,6 +32,7 @@ from modules.imaging.inputs import PREFIX
 from modules.imaging.saving import PATHS
 from modules.jobs.pictures import HEADERS, picture_path, picture_type
 from modules.processing.models.catalog import check_choice
+from modules.processing.networks.hashes import follow_hashes, missed_networks
 from modules.processing.options import LAST_INFOTEXT
 from modules.processing.pasted import request_from_fields
 
@@ -208,9 +209,11 @@ def read_picture(services: UiServices, request: Request, body: bytes) -> Any:
 
 
 def parse(services: UiServices, request: Request, body: bytes) -> Any:
-    """{"fields": all, "unknown": names of those that pasting cannot follow, "missed": embeddings that are not here}."""
+    """{"fields": all, "unknown": those that pasting cannot follow, "missed": embeddings and networks not here}."""
     fields = parse_infotext(str(read_json(body).get("infotext", ""))[:1_000_000])
-    missed = services.engine.embeddings.missed(fields.get("TI hashes", ""))
+    engine = services.engine
+    fields = follow_hashes(fields, engine.networks)
+    missed = [*engine.embeddings.missed(fields.get("TI hashes", "")), *missed_networks(fields, engine.networks)]
     return {"fields": fields, "unknown": [*request_from_fields(fields).unknown], "missed": missed}
 
 

@@ -31,6 +31,7 @@ from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
 from modules.processing.networks.embeddings import EmbeddingFiles, fitting, model_widths
+from modules.processing.networks.hashes import with_digests
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate, MaskedImage, references
@@ -124,6 +125,7 @@ class Engine:
             from modules.processing.memory.peak import PeakMemory
 
             begun = time.monotonic()
+            plan = with_digests(plan, self.networks)
             settings = self.settings.with_overrides(plan.request.overrides)
             if settings[options.LOG_PROMPTS]:
                 log.info("Prompt: %s\nNegative prompt: %s", plan.request.prompt.positive, plan.request.prompt.negative)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modules.core.version import VERSION
+from modules.processing.networks.hashes import networks_of
 from modules.processing.papers import denoising_strength, extra_fields
-from modules.processing.plan import Plan
+from modules.processing.plan import NetworkPlan, Plan
 from modules.processing.progress import Picture
 
 LISTS = ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds")  # one entry a picture
@@ -66,7 +67,25 @@ def result_info(plan: Plan, pictures: Sequence[Picture]) -> dict[str, object]:
         "is_using_inpainting_conditioning": model.variant == "inpaint",
         "version": VERSION,
         "images_finished": len(samples),
+        "networks": [_network(one) for one in networks_of(plan)],
         "warnings": list(plan.notes),
+    }
+
+
+def _network(plan: NetworkPlan) -> dict[str, object]:
+    """Our own: how a network was used, and how it fits the model."""
+    file = plan.file
+    return {
+        "name": file.name,
+        "hash": file.short_hash,
+        "kind": file.kind,
+        "rank": file.rank,
+        "family": file.family,
+        "base": file.base,
+        "te": plan.te,
+        "unet": plan.unet,
+        "matched": plan.matched,
+        "total": plan.total,
     }
 
 

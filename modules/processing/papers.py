@@ -12,6 +12,9 @@ from modules.core.version import VERSION
 from modules.imaging.infotext import build_infotext
 from modules.processing import options
 from modules.processing.networks.embeddings import ADD_HASHES
+from modules.processing.networks.hashes import ADD_HASHES as ADD_LORA_HASHES
+from modules.processing.networks.hashes import FIELD as LORA_HASHES
+from modules.processing.networks.hashes import hashes_field, networks_of
 from modules.processing.plan import PicturePlan, Plan
 from modules.processing.requests import Fill, Generate, InitImage, MaskedImage, Noise, ResizeMode, SoftInpainting
 from modules.processing.samplers import knob_settings, samplers
@@ -70,6 +73,8 @@ def infotext_fields(
     fields.update(extra_fields(plan, picture))
     if not settings[ADD_HASHES]:
         fields.pop("TI hashes", None)
+    if not settings[ADD_LORA_HASHES]:
+        fields.pop(LORA_HASHES, None)
     fields.update(facts or {})
     fields["Version"] = f"Easel {VERSION}" if settings[options.ADD_VERSION] else None
     return fields
@@ -105,6 +110,7 @@ def extra_fields(plan: Plan, picture: PicturePlan) -> dict[str, object]:
         fields["Refiner"] = _plain(refiner.title)
         fields["Refiner switch at"] = _short(model.switch_at)
     fields["TI hashes"] = _embedding_hashes(plan)
+    fields[LORA_HASHES] = hashes_field(plan)
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -234,6 +240,7 @@ def picture_request(plan: Plan, request: Generate, index: int, environment: Mapp
         "picture": index,
         "checkpoint": {"title": checkpoint.title, "sha256": checkpoint.sha256},
         "vae": None if vae is None else {"name": vae.name, "sha256": vae.sha256},
+        "networks": [{"name": one.file.name, "sha256": one.file.digest} for one in networks_of(plan)],
         "environment": dict(environment),
     }
     return json.dumps(block, ensure_ascii=False, separators=(",", ":"))

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from modules.core.errors import UserError
 from modules.core.settings import Setting, setting_registry
 from modules.imaging.infotext import parse_infotext
+from modules.processing.networks.files import NetworkFiles
+from modules.processing.networks.hashes import follow_hashes
 from modules.processing.papers import FILLS, RESIZES, SOFT
 from modules.processing.requests import (
     After,
@@ -41,6 +43,7 @@ from modules.processing.scripts.script import pasted_script
 KNOWN = (
     "Size",
     "Seed resize from",
+    "Lora hashes",
     "TI hashes",
     "VAE hash",
     "VAE tiling",
@@ -66,9 +69,13 @@ class Pasted:
     notes: tuple[str, ...] = ()
 
 
-def request_from_infotext(text: str) -> Pasted:
-    """Read an infotext into a request. Settings found there become overrides; the rest is told in `unknown`."""
-    return request_from_fields(parse_infotext(text))
+def request_from_infotext(text: str, networks: NetworkFiles | None = None) -> Pasted:
+    """Read an infotext into a request. Settings found there become overrides; the rest is told in `unknown`.
+
+    networks: files whose names the prompts get, where their hashes are the infotext's.
+    """
+    found = parse_infotext(text)
+    return request_from_fields(found if networks is None else follow_hashes(found, networks))
 
 
 def request_from_fields(found: Mapping[str, str]) -> Pasted:

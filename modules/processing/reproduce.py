@@ -17,6 +17,7 @@ from modules.core.version import VERSION
 from modules.imaging.inputs import LIMIT_MB
 from modules.imaging.metadata import open_image, read_papers
 from modules.processing.engine import Engine
+from modules.processing.networks.hashes import networks_of, with_digests
 from modules.processing.papers import FORMAT
 from modules.processing.pasted import request_from_infotext
 from modules.processing.plan import Plan
@@ -54,7 +55,7 @@ def reproduce(engine: Engine, source: Path) -> Reproduction:
         request, index = Generate.from_json(block["request"]), int(block["picture"])
         reasons += _environment_reasons(block)
     elif papers.infotext:
-        request, index = request_from_infotext(papers.infotext).request, 0
+        request, index = request_from_infotext(papers.infotext, engine.networks).request, 0
         reasons.append("The file has an infotext only; what that does not tell was left at its default.")
     else:
         raise UserError(
@@ -146,6 +147,10 @@ def _plan(engine: Engine, request: Generate, block: dict[str, Any] | None) -> tu
     have = plan.model.checkpoint.sha256 or engine.catalog.hash_now(plan.model.checkpoint)
     if wanted.get("sha256") and have != wanted["sha256"]:
         reasons.append(f"The checkpoint {plan.model.checkpoint.title} has another hash than the one that was used.")
+    used = {one.get("name"): one.get("sha256") for one in (block or {}).get("networks") or ()}
+    for file in dict.fromkeys(one.file for one in networks_of(with_digests(plan, engine.networks))):
+        if file.digest and used.get(file.name, file.digest) not in ("", file.digest):
+            reasons.append(f"The network {file.name} has another hash than the one that was used.")
     return plan, reasons
 
 

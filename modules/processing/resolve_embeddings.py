@@ -24,7 +24,7 @@ def with_embeddings(plan: Plan, files: EmbeddingFiles) -> Plan:
 
 
 def _with_own(plan: Plan, files: EmbeddingFiles) -> Plan:
-    known = files.files()
+    known = [*files.files(), *(one for network in plan.networks for one in files.bundled(network.file.path))]
     if not known:
         return plan
     widths, tokenizer = model_widths(plan.model.checkpoint), prompt_tokenizer(plan.model.checkpoint)

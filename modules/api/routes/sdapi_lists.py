@@ -93,6 +93,24 @@ def _add_choices(router: APIRouter, services: Services) -> None:
             "skipped": {name: {**_embedding(one), "reason": one.misfit(widths)} for name, one in skipped.items()},
         }
 
+    @router.get("/loras")
+    def list_loras() -> list[dict[str, Any]]:
+        files = services.engine.networks.files()
+        return [
+            {
+                "name": one.name,
+                "alias": one.alias,
+                "path": one.path.relative_to(one.folder).as_posix(),
+                "metadata": dict(one.metadata),
+            }
+            for one in files
+            if not one.broken
+        ]
+
+    @router.post("/refresh-loras")
+    def refresh_loras() -> None:
+        services.engine.networks.refresh()
+
     @router.post("/refresh-embeddings")
     def refresh_embeddings() -> None:
         services.engine.embeddings.refresh()

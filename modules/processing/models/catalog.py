@@ -148,9 +148,10 @@ class ModelCatalog:
         return self.hashes.sha256(file.path)
 
     def start_hashing(self) -> None:
-        """Compute the checkpoints' and VAEs' unknown hashes in the background."""
+        """Compute the checkpoints', VAEs' and networks' unknown hashes in the background."""
         files = [*self.checkpoints(), *self.vaes()]
-        self.hashes.start([one.path for one in files if one.sha256 is None and not one.broken])
+        unknown = [one.path for one in files if one.sha256 is None and not one.broken]
+        self.hashes.start(unknown, self.networks.unhashed())
 
     def _list(self, kind: str) -> list[ModelFile]:
         with self._lock:

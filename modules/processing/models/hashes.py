@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from modules.core.errors import ModelError
 from modules.core.files import write_atomic
 from modules.processing.models.safetensors_header import read_header
 
@@ -55,7 +56,7 @@ class HashCache:
 
     def weights_sha256(self, path: Path) -> str:
         """The hash of a file's weights, without its header: A1111's for networks."""
-        return self.known_weights(path) or self._keep(path, addnet_hash, WITHOUT_HEADER)
+        return self.known_weights(path) or self._keep(path, self._weights, WITHOUT_HEADER)
 
     def _keep(self, path: Path, make: Callable[[Path], str], what: str = "") -> str:
         before = stamp(path)
@@ -69,14 +70,14 @@ class HashCache:
                 log.warning("The hashes could not be stored: %s", error)
         return value
 
-    def start(self, paths: Iterable[Path]) -> None:
-        """Hash these files, one after the other, in a thread."""
+    def start(self, paths: Iterable[Path], networks: Iterable[Path] = ()) -> None:
+        """Hash these files, one after the other, in a thread; of `networks` the weights alone."""
         self.stop()
         if not self.enabled:
             return
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._work, args=(list(paths), self._stop), name="model-hashes", daemon=True
+            target=self._work, args=(list(paths), list(networks), self._stop), name="model-hashes", daemon=True
         )
         self._thread.start()
 
@@ -91,12 +92,13 @@ class HashCache:
         if self._thread is not None:
             self._thread.join()
 
-    def _work(self, paths: list[Path], stop: threading.Event) -> None:
-        for path in paths:
+    def _work(self, paths: list[Path], networks: list[Path], stop: threading.Event) -> None:
+        works = [*((self.sha256, one) for one in paths), *((self.weights_sha256, one) for one in networks)]
+        for make, path in works:
             if stop.is_set():
                 return
             try:
-                self.sha256(path)
+                make(path)
             except InterruptedError:
                 return
             except OSError as error:
@@ -112,6 +114,12 @@ class HashCache:
                     raise InterruptedError
                 digest.update(block)
         return digest.hexdigest()
+
+    def _weights(self, path: Path) -> str:
+        start = 0
+        with contextlib.suppress(ModelError):
+            start = read_header(path).data_start
+        return self._digest(path, start)
 
     def _folder(self, folder: Path) -> str:
         lines = [f"{one.relative_to(folder).as_posix()} {self._digest(one)}\n" for one in weight_files(folder)]
@@ -134,16 +142,3 @@ def hash8(path: Path) -> str:
     with open(path, "rb") as file:
         file.seek(0x100000)
         return hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
-
-
-def addnet_hash(path: Path) -> str:
-    """sha256 of a file after its safetensors header, or of the whole file when it has none."""
-    from modules.core.errors import ModelError
-
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        with contextlib.suppress(ModelError):
-            file.seek(read_header(path).data_start)
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -63,6 +63,7 @@ class NetworkFiles:
         self._lock = threading.RLock()
         self._files: list[NetworkFile] | None = None
         self._known: dict[Path, NetworkFile] = {}
+        self._hash_version = -1
 
     def files(self) -> list[NetworkFile]:
         """All of them, by name."""
@@ -70,6 +71,9 @@ class NetworkFiles:
             if self._files is None:
                 self.refresh()
             assert self._files is not None
+            if self._hash_version != self._hashes.version:
+                self._hash_version = self._hashes.version
+                self._files = [self._with_digest(one) for one in self._files]
             return list(self._files)
 
     def refresh(self) -> None:
@@ -81,6 +85,7 @@ class NetworkFiles:
                     with contextlib.suppress(OSError):
                         found.setdefault(path, self._one(path, root))
             self._known = found
+            self._hash_version = -1
             self._files = sorted(found.values(), key=lambda one: (one.name.casefold(), str(one.path)))
 
     def find(self, name: str) -> NetworkFile:
@@ -98,23 +103,19 @@ class NetworkFiles:
         hint = f"Did you mean {near}?" if near else f"There are: {some}." if some else self._where()
         raise NotFoundError(f"There is no network {name!r}.", hint=hint, field="prompt")
 
-    def by_hash(self, digits: str) -> NetworkFile | None:
-        """The file whose hash begins so; hashes that are not known yet are computed."""
-        digits = digits.strip().casefold()
-        if not re.fullmatch(r"[0-9a-f]{8,64}", digits):
-            return None
-        return next((one for one in self.files() if self.digest(one).startswith(digits)), None)
+    def with_hash(self, digits: str) -> NetworkFile | None:
+        """The file whose hash begins so, among those whose hash is known."""
+        return next((one for one in self.files() if one.digest.startswith(digits.casefold())), None)
 
-    def digest(self, file: NetworkFile) -> str:
-        """The file's hash, computed if need be: sha256 of what comes after the header. "" with --no-hashing."""
+    def hashed(self, file: NetworkFile) -> NetworkFile:
+        """The same with its hash, computed if need be: sha256 of what comes after the header, as in A1111."""
         if file.digest or not self._hashes.enabled:
-            return file.digest
-        made = self._hashes.weights_sha256(file.path)
-        with self._lock:
-            told = dataclasses.replace(self._known.get(file.path, file), digest=made)
-            self._known[file.path] = told
-            self._files = [told if one.path == file.path else one for one in self._files or []]
-        return made
+            return file
+        return dataclasses.replace(file, digest=self._hashes.weights_sha256(file.path))
+
+    def unhashed(self) -> list[Path]:
+        """The files whose hash is not known."""
+        return [one.path for one in self.files() if not one.digest and not one.broken]
 
     def _where(self) -> str:
         return f"Put the file into {self.paths.networks[0]}."
@@ -130,10 +131,13 @@ class NetworkFiles:
         if path.suffix.lower() != ".safetensors":
             return dataclasses.replace(bare, broken="" if self._allow_pickle else PICKLE)
         try:
-            told = _describe(bare, read_header(path))
+            return _describe(bare, read_header(path))
         except ModelError as error:
             return dataclasses.replace(bare, broken=str(error))
-        return told if told.digest else dataclasses.replace(told, digest=self._hashes.known_weights(path) or "")
+
+    def _with_digest(self, file: NetworkFile) -> NetworkFile:
+        known = None if file.digest else self._hashes.known_weights(file.path)
+        return dataclasses.replace(file, digest=known) if known else file
 
 
 def _describe(file: NetworkFile, header: Header) -> NetworkFile:
@@ -158,9 +162,14 @@ def _describe(file: NetworkFile, header: Header) -> NetworkFile:
         rank=ranks.most_common(1)[0][0] if ranks else 0,
         kind=kind,
         metadata=told,
-        digest=told.get("sshs_model_hash", "").removeprefix("0x").casefold(),
+        digest=_digest(told.get("sshs_model_hash", "")),
         broken="" if kind else "This is no network: no tensor has a name that networks use.",
     )
+
+
+def _digest(told: str) -> str:
+    plain = told.removeprefix("0x").casefold()
+    return plain if re.fullmatch(r"[0-9a-f]{64}", plain) else ""
 
 
 def _match(wish: str, files: list[NetworkFile]) -> NetworkFile | None:

@@ -70,16 +70,6 @@ def read_network(
     return NetworkTensors(found, groups)
 
 
-def bundled_embeddings(file: NetworkFile, *, allow_pickle: bool = False) -> dict[str, dict[str, torch.Tensor]]:
-    """The embeddings inside a network file: name -> its tensors, by the names that embedding files have."""
-    weights = Weights.open(file.path, allow_pickle=allow_pickle)
-    bundled = take_apart(weights.names).bundled
-    return {
-        name: {inner: weights.get(Source(key)).clone() for inner, key in parts.items()}
-        for name, parts in bundled.items()
-    }
-
-
 def _cut(group: Mapping[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
     """A LoRA's first `rank` ranks; its scale stays that of all of them."""
     full = group["down"].shape[0]

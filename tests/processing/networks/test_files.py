@@ -73,8 +73,10 @@ def test_the_hash_is_of_the_weights_alone(files: NetworkFiles, folder: Path) -> 
     data = save(tensors)
     digest = hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
     assert files.find("one").short_hash == ""
-    assert files.digest(files.find("one")) == digest
+    assert files.unhashed() == [folder / "one.safetensors"]
+    assert files.hashed(files.find("one")).digest == digest
     assert files.find(digest[:12]).name == "one"
+    assert files.unhashed() == []
     save_file(tensors, folder / "one.safetensors", {"sshs_model_hash": "ab" * 32})
     assert files.find("one").short_hash == digest[:12]  # not looked at again yet
     files.refresh()
