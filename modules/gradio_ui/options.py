@@ -62,18 +62,6 @@ REFRESH_MS = define(
     )
 )
 NETWORKS = "Extra networks"
-NETWORK_WEIGHT = define(
-    Setting(
-        "extra_networks_default_multiplier",
-        1.0,
-        "Weight of a LoRA that a card puts into the prompt",
-        section=NETWORKS,
-        minimum=0,
-        maximum=2,
-        step=0.01,
-        hint="A preferred weight in the LoRA's own notes goes before it.",
-    )
-)
 NETWORK_SEPARATOR = define(
     Setting("extra_networks_add_text_separator", " ", "Between a prompt and what a card puts there", section=NETWORKS)
 )

@@ -40,11 +40,12 @@ DEFAULT_MULTIPLIER = define(
     Setting(
         "extra_networks_default_multiplier",
         1.0,
-        "Multiplier of added networks",
+        "Weight of a LoRA that a card or a setting puts into the prompt",
         section=SECTION,
         minimum=-2.0,
         maximum=2.0,
-        step=0.05,
+        step=0.01,
+        hint="A preferred weight in the LoRA's own notes goes before it on cards.",
     )
 )
 LORA = ("lora", "lyco")
