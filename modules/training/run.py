@@ -61,6 +61,12 @@ def make_method(config: Config) -> Method:
         from modules.training.methods.autoencoder import Autoencoder
 
         return Autoencoder(config, _emoji(config))
+    if config.method != "latent_diffusion":
+        raise UserError(
+            f"method {config.method!r} can be checked but not trained in this version.",
+            hint='Use "autoencoder" or "latent_diffusion".',
+            field="method",
+        )
     from modules.training.methods.latent_diffusion import LatentDiffusion
 
     if not (Path(config.diffusion.autoencoder).expanduser() / "config.json").is_file():

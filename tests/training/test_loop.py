@@ -269,3 +269,11 @@ def test_metrics_are_lines_of_json(autoencoder_config: Config, pictures: Picture
     rows = [json.loads(line) for line in lines]
     assert rows[-1]["step"] == 12
     assert any("val/psnr" in row for row in rows)
+
+
+@pytest.mark.parametrize("method", ["lora", "dreambooth", "textual_inversion", "finetune"])
+def test_a_method_without_a_trainer_says_so(toy_config: Config, method: str) -> None:
+    from modules.training.run import make_method
+
+    with pytest.raises(UserError, match=f"{method}.*not trained"):
+        make_method(dataclasses.replace(toy_config, method=method))
