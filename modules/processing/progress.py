@@ -61,10 +61,15 @@ class Picture:
 
 Event = Union[Progress, Preview, Picture]  # noqa: UP007 - evaluated at run time, also on Python 3.10
 Report = Callable[[Event], None]
+Check = Callable[[], None]  # called inside long work; may raise Interrupted
 
 
 def no_report(event: Event) -> None:
     """For callers that do not watch."""
+
+
+def no_check() -> None:
+    """For callers that never stop."""
 
 
 class Interrupted(Exception):

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from PIL import Image
@@ -24,7 +25,7 @@ from modules.processing.papers import infotext_fields
 from modules.processing.plan import HiresPlan, NetworkPlan, PicturePlan, Plan
 from modules.processing.previews import linear as linear_preview
 from modules.processing.previews import previews
-from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report
+from modules.processing.progress import Control, Interrupted, Picture, Preview, Progress, Report, no_check
 from modules.processing.requests import InitImage, MaskedImage, Noise
 from modules.processing.samplers import samplers
 from modules.processing.schedules import SigmaOptions, build_sigmas
@@ -191,7 +192,7 @@ def _second_pass(
     try:
         if hires.enlarges_latents(wish) and latents is None:
             assert pictures is not None
-            latents = hires.latents_of(pictures[0], len(pictures), model)
+            latents = hires.latents_of(pictures[0], len(pictures), model, context.control.check)
         model = load_model(plan, context)
         start = hires.begin(wish, latents, pictures, model, context)
         found = _latents(plan, plan.batches[index], start, model, context, meter)
@@ -214,9 +215,10 @@ def _finished(
     plan: Plan, latents: torch.Tensor, start: Start, model: LoadedModel, context: RunContext, meter: _Meter
 ) -> list[Image.Image]:
     """Latents to pictures of the asked size, with what their task does to them."""
+    check = no_check if context.control.interrupted else partial(_check, context.control)  # what is there is shown
     meter.at("decode")
     with circular_padding(model.vae, axes=plan.model.tiling):
-        pixels, tile = decode(model, latents, check=context.settings[options.NAN_CHECK])
+        pixels, tile = decode(model, latents, check, nan_check=context.settings[options.NAN_CHECK])
     if tile:
         meter.facts["VAE tiling"] = tile
     linear_preview.learn(model, latents.cpu(), pixels.cpu())
@@ -328,6 +330,12 @@ def _refiner(
     return refine
 
 
+def _check(control: Control) -> None:
+    control.check()
+    if control.take_skip():
+        raise _Skipped
+
+
 class _Watcher:
     """Called after each step: tells the progress, shows a preview, and stops when asked."""
 
@@ -341,11 +349,7 @@ class _Watcher:
     def __call__(self, step: int, x: torch.Tensor, sigma: torch.Tensor, denoised: torch.Tensor) -> None:
         self.denoised = denoised
         self._meter.at("denoise", step + 1)
-        control = self._context.control
-        if control.interrupted:
-            raise Interrupted
-        if control.take_skip():
-            raise _Skipped
+        _check(self._context.control)
         settings = self._context.settings
         every = settings[options.PREVIEW_EVERY]
         if settings[options.PREVIEWS] and every > 0 and (step + 1) % every == 0:

@@ -70,7 +70,7 @@ def child(method: str, side: int, steps: int) -> None:
         if method in ("direct", "hires", "windows"):
             engine.run(request_for(method, side, side, steps))
         else:
-            model = engine.store.load(engine.catalog.find_checkpoint("easel-mini"), None, "fp32")
+            model = engine._load(engine.catalog.find_checkpoint("easel-mini"), None, "fp32")
             model.vae_tiles = VaeTiles(when="always" if method.endswith("tiled") else "never")
             latents = torch.randn(1, 4, side // 8, side // 8)
             begun, cpu = time.perf_counter(), time.process_time()

@@ -19,4 +19,4 @@ def full(model: LoadedModel, latents: torch.Tensor, paths: Paths) -> Image.Image
     """latents [C, h, w] -> the decoded picture."""
     from modules.processing.stages.decode import decode_latents, to_images
 
-    return to_images(decode_latents(model, latents[None], check=False))[0]
+    return to_images(decode_latents(model, latents[None], nan_check=False))[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from modules.processing.progress import Check, no_check
 from modules.processing.stages.decode import encode_pixels
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def blank_condition(model: LoadedModel, canvas: tuple[int, int]) -> torch.Tensor
 
 
 def picture_condition(
-    model: LoadedModel, pixels: torch.Tensor, latents: torch.Tensor, mask: torch.Tensor | None, weight: float
+    model: LoadedModel,
+    pixels: torch.Tensor,
+    latents: torch.Tensor,
+    mask: torch.Tensor | None,
+    weight: float,
+    check: Check = no_check,
 ) -> torch.Tensor | None:
     """What the network sees of its source, [B, c, h, w]; None where it has no such channels.
 
@@ -49,10 +55,10 @@ def picture_condition(
         return latents / model.vae.config["scaling_factor"]  # it was trained on unscaled ones
     if mask is None:
         mask = torch.ones(1, 1, *pixels.shape[2:])
-    return _masked(model, torch.lerp(pixels, pixels * (1 - mask), weight), mask)
+    return _masked(model, torch.lerp(pixels, pixels * (1 - mask), weight), mask, check)
 
 
-def _masked(model: LoadedModel, seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    latents = encode_pixels(model, seen)
+def _masked(model: LoadedModel, seen: torch.Tensor, mask: torch.Tensor, check: Check = no_check) -> torch.Tensor:
+    latents = encode_pixels(model, seen, check)
     small = F.interpolate(mask, size=latents.shape[2:]).to(latents)
     return torch.cat([small.expand(len(latents), -1, -1, -1), latents], dim=1)

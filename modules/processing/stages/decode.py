@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from modules.core.errors import StageError
+from modules.processing.progress import Check, no_check
 
 from .tiled_vae import tiled_decode, tiled_encode
 
@@ -45,26 +46,28 @@ def upcast(module: torch.nn.Module) -> Iterator[None]:
         module.load_state_dict(state)
 
 
-def decode_latents(model: LoadedModel, latents: torch.Tensor, *, check: bool = True) -> torch.Tensor:
+def decode_latents(
+    model: LoadedModel, latents: torch.Tensor, check: Check = no_check, *, nan_check: bool = True
+) -> torch.Tensor:
     """The pixels of `decode`."""
-    return decode(model, latents, check=check).pixels
+    return decode(model, latents, check, nan_check=nan_check).pixels
 
 
 @torch.no_grad()
-def decode(model: LoadedModel, latents: torch.Tensor, *, check: bool = True) -> Decoded:
+def decode(model: LoadedModel, latents: torch.Tensor, check: Check = no_check, *, nan_check: bool = True) -> Decoded:
     """latents [B, C, h, w] -> pixels, picture by picture, so that a batch equals its parts.
 
-    In tiles where `model.vae_tiles` says so, and where the memory does not suffice for the whole picture.
-    Raises StageError when the result is not a number even in fp32.
+    In tiles where `model.vae_tiles` says so, and where the memory does not suffice for the whole picture;
+    `check` is called between tiles. Raises StageError when the result is not a number even in fp32.
     """
     rows, used = [], 0
     for row in latents.split(1):
-        pixels, tile = _decode(model, row)
-        if check and not bool(torch.isfinite(pixels).all()):
+        pixels, tile = _decode(model, row, check)
+        if nan_check and not bool(torch.isfinite(pixels).all()):
             if not bool(torch.isfinite(row).all()):
                 raise StageError("The latents are not numbers.", stage="denoise", hint="Use fp32 for the network.")
             with upcast(model.vae):
-                pixels, tile = _decode(model, row)
+                pixels, tile = _decode(model, row, check)
             if not bool(torch.isfinite(pixels).all()):
                 raise StageError(
                     "The VAE gave not-a-number pixels, in fp32 too.", stage="decode", hint="Choose another VAE."
@@ -74,7 +77,7 @@ def decode(model: LoadedModel, latents: torch.Tensor, *, check: bool = True) -> 
     return Decoded(rows[0] if len(rows) == 1 else torch.cat(rows), used)
 
 
-def _decode(model: LoadedModel, latents: torch.Tensor) -> Decoded:
+def _decode(model: LoadedModel, latents: torch.Tensor, check: Check) -> Decoded:
     """Pixels in [-1, 1], in the VAE's own precision."""
     weight = next(model.vae.parameters())
     config = model.vae.config
@@ -86,23 +89,23 @@ def _decode(model: LoadedModel, latents: torch.Tensor) -> Decoded:
             model,
             pixels,
             lambda: model.vae.decode(scaled, return_dict=False)[0],
-            lambda tile: tiled_decode(model.vae, scaled, tile),
+            lambda tile: tiled_decode(model.vae, scaled, tile, check),
         )
     )
 
 
 @torch.no_grad()
-def encode_pixels(model: LoadedModel, pixels: torch.Tensor) -> torch.Tensor:
+def encode_pixels(model: LoadedModel, pixels: torch.Tensor, check: Check = no_check) -> torch.Tensor:
     """RGB [B, 3, H, W] in [-1, 1] -> the mean latents [B, C, h, w], float32.
 
     Picture by picture, and in tiles, as in `decode`. The model remembers the last ones: batches share their source.
     """
     config = model.vae.config
-    rows = [_remembered(model, row) for row in pixels.split(1)]
+    rows = [_remembered(model, row, check) for row in pixels.split(1)]
     return (torch.cat(rows) - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
 
 
-def _remembered(model: LoadedModel, row: torch.Tensor) -> torch.Tensor:
+def _remembered(model: LoadedModel, row: torch.Tensor, check: Check) -> torch.Tensor:
     """The mean latents of one picture, unscaled."""
     content = hashlib.sha256(row.contiguous().cpu().numpy().tobytes()).hexdigest()
     key = (content, tuple(row.shape), model.vae_tiles)
@@ -114,7 +117,7 @@ def _remembered(model: LoadedModel, row: torch.Tensor) -> torch.Tensor:
             model,
             row.shape[2] * row.shape[3],
             lambda: model.vae.encode(moved, return_dict=False)[0].mode(),
-            lambda tile: tiled_encode(model.vae, moved, tile).chunk(2, dim=1)[0],
+            lambda tile: tiled_encode(model.vae, moved, tile, check).chunk(2, dim=1)[0],
         )
         mean = made.float()
     model.encoded[key] = mean  # the last used is the last to go

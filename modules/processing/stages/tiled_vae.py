@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from modules.processing.progress import Check, no_check
+
 from .tiling import wrapped_axes
 
 SAMPLES = 12  # patches along each side that tell the statistics, of SAMPLE latents each
@@ -56,10 +58,10 @@ class Patch:
         return self.x[:, :, self.core[0].within(self.rows), self.core[1].within(self.columns)]
 
 
-def tiled_decode(vae: Any, latents: torch.Tensor, tile: int) -> torch.Tensor:
+def tiled_decode(vae: Any, latents: torch.Tensor, tile: int, check: Check = no_check) -> torch.Tensor:
     """latents [1, C, h, w] as the VAE takes them -> pixels [1, 3, H, W]. tile: pixels of a tile's side."""
     decoder = vae.decoder
-    work = _Work(wrapped_axes(decoder))
+    work = _Work(wrapped_axes(decoder), check)
     x = latents if vae.post_quant_conv is None else vae.post_quant_conv(latents)
     first, *others = decoder.up_blocks
     whole = work.middle(decoder.mid_block, [_whole(decoder.conv_in(x))])
@@ -82,10 +84,10 @@ def tiled_decode(vae: Any, latents: torch.Tensor, tile: int) -> torch.Tensor:
     return _tiled(work, rest, whole[0].x, tile=max(1, tile // factor), margin=margin, align=1)
 
 
-def tiled_encode(vae: Any, pixels: torch.Tensor, tile: int) -> torch.Tensor:
+def tiled_encode(vae: Any, pixels: torch.Tensor, tile: int, check: Check = no_check) -> torch.Tensor:
     """pixels [1, 3, H, W] in [-1, 1] -> mean and log variance of the latents, [1, 2C, h, w]."""
     encoder = vae.encoder
-    work = _Work(wrapped_axes(encoder))
+    work = _Work(wrapped_axes(encoder), check)
     smaller = [block for block in encoder.down_blocks if block.downsamplers]
 
     def begin(patches: list[Patch]) -> list[Patch]:
@@ -131,6 +133,7 @@ def _tiled(
         )
     out: torch.Tensor | None = None
     for box in boxes:
+        work.check()
         (found,) = function([_cut(x, box, margin, work.wrap)])
         if out is None:
             out = x.new_empty(1, found.x.shape[1], *found.size)
@@ -161,8 +164,9 @@ def _spans(length: int, side: int, align: int = 1) -> list[Span]:
 class _Work:
     """The parts of an autoencoder over patches that share their statistics: those of the first call are kept."""
 
-    def __init__(self, wrap: tuple[bool, bool]) -> None:
+    def __init__(self, wrap: tuple[bool, bool], check: Check) -> None:
         self.wrap = wrap  # top to bottom, left to right
+        self.check = check  # between tiles, and between the bands of attention
         self._known: dict[Norm, Statistics] = {}
 
     def convolve(
@@ -190,7 +194,7 @@ class _Work:
         whole = self.resnet(block.resnets[0], whole)
         for attention, resnet in zip(block.attentions, block.resnets[1:]):
             if attention is not None:
-                _attend(attention, whole[0].x)
+                _attend(attention, whole[0].x, self.check)
             whole = self.resnet(resnet, whole)
         return whole
 
@@ -301,7 +305,7 @@ def _in_bands(work: Act, x: torch.Tensor, wrap: bool) -> torch.Tensor:
     return out
 
 
-def _attend(attention: Any, x: torch.Tensor) -> None:
+def _attend(attention: Any, x: torch.Tensor, check: Check) -> None:
     """Self-attention with its residual, in place; a band of queries sees the keys of the whole map."""
     channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
     known = _measure(x, attention.group_norm.num_groups)
@@ -320,6 +324,7 @@ def _attend(attention: Any, x: torch.Tensor) -> None:
         keys[:, :, span.start : span.stop] = split(attention.to_k(part))
         values[:, :, span.start : span.stop] = split(attention.to_v(part))
     for span in _spans(pixels, max(1, min(BAND // 2, 2**28 // pixels))):  # at most about 2^28 weights at once
+        check()
         found = functional.scaled_dot_product_attention(split(attention.to_q(normed(span))), keys, values)
         found = attention.to_out[0](found.transpose(1, 2).reshape(1, -1, channels))
         flat[:, :, span.start : span.stop] += found.transpose(1, 2)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from modules.processing.models.loader import LoadedModel
     from modules.processing.plan import HiresPlan
+    from modules.processing.progress import Check
     from modules.processing.runner import RunContext
 
 
@@ -32,23 +33,23 @@ def begin(
     """Where the second pass starts: from the first pass's latents [B, C, h, w], or from its pictures, as the upscaler
     needs; the other may be None.
     """
-    source, canvas = hires.second.source, hires.second.canvas
+    source, canvas, check = hires.second.source, hires.second.canvas, context.control.check
     assert source is not None
     if enlarges_latents(hires):
         assert latents is not None
         enlarged = _enlarge_latents(hires, latents, model)
         seen = None
         if extra_channels(model) > 0:
-            shown = pictures or to_images(decode_latents(model, latents))
+            shown = pictures or to_images(decode_latents(model, latents, check))
             pixels = torch.cat([to_pixels(one.resize(canvas, Image.Resampling.LANCZOS)) for one in shown])
-            seen = picture_condition(model, pixels, enlarged, None, source.condition_weight)
+            seen = picture_condition(model, pixels, enlarged, None, source.condition_weight, check)
         return Start(latents=enlarged, seen=seen)
     assert pictures is not None
     how = hires.second.frame.odd_size
     big = [_enlarge_picture(hires, one, context) for one in pictures]
     pixels = torch.cat([to_pixels(pad_picture(one, canvas, how)[0]) for one in big])
-    enlarged = encode_pixels(model, pixels)
-    seen = picture_condition(model, pixels, enlarged, None, source.condition_weight)
+    enlarged = encode_pixels(model, pixels, check)
+    seen = picture_condition(model, pixels, enlarged, None, source.condition_weight, check)
     return Start(latents=enlarged, seen=seen)
 
 
@@ -56,11 +57,11 @@ def enlarges_latents(hires: HiresPlan) -> bool:
     return hires.upscaler in LATENT_MODES
 
 
-def latents_of(picture: Image.Image, count: int, model: LoadedModel) -> torch.Tensor:
+def latents_of(picture: Image.Image, count: int, model: LoadedModel, check: Check) -> torch.Tensor:
     """The latents of a finished picture that takes the place of the first pass, [count, C, h, w]."""
     factor = model.vae_factor
     whole = picture.width // factor * factor, picture.height // factor * factor
-    return encode_pixels(model, to_pixels(picture.crop((0, 0, *whole)))).expand(count, -1, -1, -1)
+    return encode_pixels(model, to_pixels(picture.crop((0, 0, *whole))), check).expand(count, -1, -1, -1)
 
 
 def given_picture(hires: HiresPlan, context: RunContext) -> Image.Image:

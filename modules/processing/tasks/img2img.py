@@ -20,6 +20,7 @@ from modules.processing.tasks import Start
 if TYPE_CHECKING:
     from modules.processing.models.loader import LoadedModel
     from modules.processing.plan import Plan
+    from modules.processing.progress import Check
     from modules.processing.requests import InitImage
     from modules.processing.runner import RunContext
     from modules.processing.tasks import Finish
@@ -29,21 +30,21 @@ def begin(plan: Plan, init: InitImage, count: int, model: LoadedModel, context: 
     """`count` pictures of one batch, each from its own source."""
     assert plan.source is not None
     pictures = sources(plan, init, context)
-    shape, factor = plan.request.shape, model.vae_factor
+    shape, factor, check = plan.request.shape, model.vae_factor, context.control.check
     if init.resize == "latent":
         size = plan.canvas[1] // factor, plan.canvas[0] // factor
-        latents = torch.cat([_scaled_latents(model, one, size) for one in pictures])
+        latents = torch.cat([_scaled_latents(model, one, size, check) for one in pictures])
         pixels = torch.cat([to_pixels(one.resize(plan.canvas, Image.Resampling.BILINEAR)) for one in pictures])
     else:
         pictures = [
             resize_picture(one, shape.width, shape.height, init.resize, enlarger(plan, context)) for one in pictures
         ]
         pixels = torch.cat([to_pixels(pad_picture(one, plan.canvas, plan.frame.odd_size)[0]) for one in pictures])
-        latents = encode_pixels(model, pixels)
+        latents = encode_pixels(model, pixels, check)
     rows = torch.arange(count) % len(latents)
     return Start(
         latents=latents[rows],
-        seen=picture_condition(model, pixels[rows], latents[rows], None, plan.source.condition_weight),
+        seen=picture_condition(model, pixels[rows], latents[rows], None, plan.source.condition_weight, check),
         finish=colours_of(pictures) if plan.frame.match_colours else None,
     )
 
@@ -70,7 +71,7 @@ def colours_of(pictures: Sequence[Image.Image]) -> Finish:
     return finish
 
 
-def _scaled_latents(model: LoadedModel, image: Image.Image, size: tuple[int, int]) -> torch.Tensor:
+def _scaled_latents(model: LoadedModel, image: Image.Image, size: tuple[int, int], check: Check) -> torch.Tensor:
     """The picture's latents, its edges repeated up to whole ones, interpolated to size (h, w)."""
     whole = pad_picture(image, canvas_size(image.width, image.height, model.vae_factor), "replicate")[0]
-    return F.interpolate(encode_pixels(model, to_pixels(whole)), size=size, mode="bilinear")
+    return F.interpolate(encode_pixels(model, to_pixels(whole), check), size=size, mode="bilinear")

@@ -67,7 +67,7 @@ def begin(
     filled = [_filled(work, source) for work in works]
     how = plan.frame.odd_size
     pixels = torch.cat([to_pixels(pad_picture(one, plan.canvas, how)[0]) for one in filled])
-    latents = encode_pixels(model, pixels)
+    latents = encode_pixels(model, pixels, context.control.check)
     rows = torch.arange(len(batch)) % len(works)
     masks = [pad_picture(work.mask, plan.canvas, how)[0] for work in works]
     small = torch.cat([latent_mask(one, latents.shape[2:], round=rounded) for one in masks])
@@ -78,7 +78,8 @@ def begin(
         latents = latents * (1 - small)
     shown = torch.stack([_grey(one) for one in masks])
     shown = shown.round() if rounded else shown
-    seen = picture_condition(model, pixels[rows], latents, shown[rows], plan.source.condition_weight)
+    weight = plan.source.condition_weight
+    seen = picture_condition(model, pixels[rows], latents, shown[rows], weight, context.control.check)
     if source.soft is None:
         blend = KeepUnmasked(latents=latents, mask=small)
     else:

@@ -9,15 +9,11 @@ from pathlib import Path
 from PIL import Image
 
 from modules.core.errors import UserError
+from modules.processing.progress import Check, no_check
 
 RUNS = 3  # of a model on its own results, at most
 
-Check = Callable[[], None]  # called between tiles; may raise Interrupted
 Enlarge = Callable[[Image.Image, Check], Image.Image]  # one run of a model over an RGB picture: as many times as large
-
-
-def no_check() -> None:
-    """For callers that never stop."""
 
 
 @dataclass(frozen=True, kw_only=True)

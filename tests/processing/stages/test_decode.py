@@ -1,6 +1,11 @@
+import dataclasses
+
+import numpy as np
+import pytest
 import torch
 
 from modules.processing.options import VaeTiles
+from modules.processing.progress import Control, Interrupted, Progress
 from modules.processing.requests import After, Generate, Sampling, Seed, Shape
 from modules.processing.stages import decode as stage
 
@@ -13,7 +18,7 @@ REQUEST = Generate(
 
 
 def loaded(engine):
-    return engine.store.load(engine.catalog.find_checkpoint("tiny"), None, "fp32")
+    return engine._load(engine.catalog.find_checkpoint("tiny"), None, "fp32")
 
 
 def test_auto_tiles_above_a_size():
@@ -23,16 +28,77 @@ def test_auto_tiles_above_a_size():
     assert VaeTiles(when="always").wanted(1)
 
 
-def test_without_memory_tiles_are_tried_and_told(engine, monkeypatch):
-    def full(*_, **__):
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+def full_processor(*_, **__):
+    torch.empty(2**56)
 
+
+def full_numpy(*_, **__):
+    np.empty(2**56)
+
+
+def full_python(*_, **__):
+    bytearray(2**62)
+
+
+def full_card(*_, **__):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@pytest.mark.parametrize("full", [full_processor, full_numpy, full_python, full_card])
+def test_without_memory_tiles_are_tried_and_told(engine, monkeypatch, full):
     plain = engine.run(REQUEST).pictures[0]
     assert "VAE tiling" not in plain.infotext
     monkeypatch.setattr("diffusers.AutoencoderKL.decode", full)
     rescued = engine.run(REQUEST).pictures[0]
     assert "VAE tiling: 512" in rescued.infotext
     assert rescued.width == plain.width
+
+
+def test_encoding_without_memory_is_tried_in_tiles(engine, monkeypatch):
+    model, pixels = loaded(engine), torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    plain = stage.encode_pixels(model, pixels)
+    model.encoded.clear()
+    monkeypatch.setattr("diffusers.AutoencoderKL.encode", full_processor)
+    torch.testing.assert_close(stage.encode_pixels(model, pixels), plain, rtol=1e-3, atol=1e-3)
+
+
+def test_memory_that_does_not_suffice_for_tiles_is_told(engine, monkeypatch):
+    monkeypatch.setattr("diffusers.AutoencoderKL.decode", full_processor)
+    monkeypatch.setattr(stage, "tiled_decode", full_processor)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        engine.run(REQUEST)
+
+
+def test_tiles_ask_whether_to_go_on(engine):
+    asked = []
+
+    def check():
+        asked.append(1)
+        if len(asked) == 3:
+            raise Interrupted
+
+    model = loaded(engine)
+    model.vae_tiles = VaeTiles(when="always", size=64)
+    for work, x in ((stage.decode, torch.randn(1, 4, 24, 16)), (stage.encode_pixels, torch.zeros(1, 3, 192, 128))):
+        asked.clear()
+        with pytest.raises(Interrupted):
+            work(model, x, check)
+        assert len(asked) == 3
+
+
+@pytest.mark.parametrize(("stage_name", "left"), [("decode", []), ("denoise", [(128, 192)])])
+def test_an_interrupt_ends_decoding_and_shows_what_denoising_left(engine, stage_name, left):
+    control = Control()
+
+    def report(event):
+        if isinstance(event, Progress) and event.stage == stage_name:
+            control.interrupt()
+
+    asked = {"vae_tiling": "always", "vae_tile_size": 64}
+    request = dataclasses.replace(REQUEST, shape=Shape(width=128, height=192), overrides=asked)
+    result = engine.run(request, control=control, report=report)
+    assert result.interrupted
+    assert [(one.width, one.height) for one in result.pictures] == left
 
 
 def test_another_error_is_not_hidden(engine, monkeypatch):
