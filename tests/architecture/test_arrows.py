@@ -76,7 +76,7 @@ def test_every_import_follows_the_table() -> None:
 
 
 def run_fresh(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=280)
 
 
 # One interpreter preloads what is slow and foreign, then imports each module in a forked child, so that
