@@ -32,6 +32,7 @@ from modules.imaging.inputs import PREFIX
 from modules.imaging.saving import PATHS
 from modules.jobs.pictures import HEADERS, picture_path, picture_type
 from modules.processing.models.catalog import check_choice
+from modules.processing.models.vae import VAE
 from modules.processing.networks.hashes import follow_hashes, missed_networks
 from modules.processing.options import LAST_INFOTEXT
 from modules.processing.pasted import request_from_fields
@@ -230,7 +231,13 @@ def models(services: UiServices, request: Request, body: bytes) -> Any:
     chosen = services.settings.get(options.CHECKPOINT_KEY)
     with contextlib.suppress(NotFoundError):  # by the title that it has now: a hash may have come to it
         chosen = chosen and services.engine.catalog.find_checkpoint(chosen).title
-    return {"titles": checkpoint_titles(services), "broken": broken_titles(services), "chosen": chosen}
+    return {
+        "titles": checkpoint_titles(services),
+        "broken": broken_titles(services),
+        "chosen": chosen,
+        "vaes": [one.name for one in services.engine.catalog.vaes() if not one.broken],
+        "vae": services.settings[VAE],
+    }
 
 
 def choose(services: UiServices, request: Request, body: bytes) -> Any:

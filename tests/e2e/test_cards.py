@@ -186,3 +186,18 @@ def test_new_files_are_found_by_refreshing_and_by_both_tabs(cards: Any, folder: 
     assert cards.input_value(PROMPT) == ""
     cards.click("#img2img_extra_tabs [data-page='']")
     cards.click("#tab_button_txt2img")
+
+
+def test_a_vae_is_chosen_by_hand(page: Any) -> None:
+    assert page.locator("#vae_choice option").all_text_contents() == [
+        "Automatic",
+        "The checkpoint's own",
+        "soft.safetensors",
+    ]
+    with page.expect_response("**/easel/settings") as reply:
+        page.select_option("#vae_choice", "soft.safetensors")
+    assert reply.value.json()["values"] == {"sd_vae": "soft.safetensors"}
+    page.reload()
+    page.wait_for_function("uiLoaded && document.getElementById('vae_choice').value === 'soft.safetensors'")
+    with page.expect_response("**/easel/settings"):
+        page.select_option("#vae_choice", "Automatic")

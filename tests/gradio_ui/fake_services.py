@@ -209,7 +209,7 @@ class FakeCatalog:
         ]
 
     def vaes(self) -> list[ModelFile]:
-        return []
+        return [ModelFile(kind="vae", path=Path("soft.safetensors"), name="soft.safetensors")]
 
     def refresh(self) -> None: ...
 

@@ -126,8 +126,17 @@ async function showModels(refresh) {
     const broken = (one) => found.broken.includes(one);
     choice.replaceChildren(...titles.map((one) => make("option", {value: one, text: broken(one) ? t("quick.broken", {model: one}) : one,
         disabled: broken(one), selected: one === chosen})));
+    showVaes(found);
     if (!titles.length) choice.append(make("option", {value: "", text: t("quick.no_models")}));
     if (refresh) for (const tab of easel.forms) fillForm({models: true}, tab);
+}
+/** A choice only where there are VAE files, or where one was chosen that is gone. */
+function showVaes(found) {
+    const gone = !["Automatic", "None", ...found.vaes].includes(found.vae), choice = document.getElementById("vae_choice");
+    document.getElementById("setting_sd_vae").hidden = !found.vaes.length && !gone;
+    const words = (one) => one === "Automatic" ? t("quick.vae_automatic") : one === "None" ? t("quick.vae_none") : one;
+    choice.replaceChildren(...["Automatic", "None", ...found.vaes].map((one) => make("option", {value: one, text: words(one), selected: one === found.vae})));
+    if (gone) choice.prepend(make("option", {value: found.vae, text: t("quick.broken", {model: found.vae}), selected: true, disabled: true}));
 }
 function selectCheckpoint(title) { return ask("easel/models/choose", {title}).then(showStatus).catch(tell); }
 
@@ -156,6 +165,8 @@ onUiLoaded(() => {
     document.getElementById("chip_queue").onclick = () => selectTab("queue");
     document.getElementById("refresh_checkpoints").onclick = () => showModels(true).catch(tell);
     document.getElementById("checkpoint_choice").onchange = (event) => selectCheckpoint(event.target.value);
+    document.getElementById("vae_choice").onchange = (event) => ask("easel/settings", {changes: {sd_vae: event.target.value}}).catch(tell);
+    document.addEventListener("easel-language", () => showModels(false).catch(tell));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => set_theme(easel.theme));
     pollStatus();
     showModels(false).catch(tell);
