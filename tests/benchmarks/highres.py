@@ -2,7 +2,7 @@
 
     python tests/benchmarks/highres.py                       # easel-mini, 512 to 2048, plot in outputs/highres.png
     python tests/benchmarks/highres.py --largest 4096        # also 4096 x 4096
-    python tests/benchmarks/highres.py --seams               # gradient across window borders against that inside
+    python tests/benchmarks/highres.py --seams               # gradient by distance from window borders
 
 Every measurement runs in a child process, so that its peak is its own. Loading the model is not timed.
 A method is left out above the size where the one before took longer than --patience seconds.
@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT))
 SIZES = (512, 768, 1024, 1536, 2048, 3072, 4096)
 METHODS = ("direct", "hires", "windows", "decode whole", "decode tiled")
 PROMPTS = ("mountains", "a city at night", "flowers", "red apple", "sea waves")
+STEP = 128  # pixels between two windows of easel-mini
+OFFSETS = range(-STEP // 2, STEP // 2, 8)  # on the VAE's grid
 
 
 def engine_over(folder: str):
@@ -136,30 +138,50 @@ def draw(found: dict[str, list[tuple[int, dict[str, float]]]], path: Path) -> No
     print(f"Plot: {path}")
 
 
-def seams(width: int, height: int, seeds: int, steps: int) -> None:
-    """Mean gradient across the first step's window borders, over that across other columns of the VAE's grid of 8."""
+def seams(width: int, height: int, seeds: int, steps: int, keep: Path) -> None:
+    """Gradient by distance from where windows first lie, every STEP pixels, over the mean of the other distances.
+
+    Windows that stood still would be seen at 0, where they end, and at half a step, where one hands over to the next.
+    """
     import numpy as np
     import torch
     from PIL import Image
 
-    from modules.processing.stages.windows import window_starts
-
     torch.set_num_threads(1)
-    starts = window_starts(width // 8, 32, 16)
-    borders = {one * 8 for one in (*starts, *(start + 32 for start in starts))} - {0, width}
-    at, inside = [], []
+    keep.mkdir(parents=True, exist_ok=True)
+    profiles: dict[str, list[list[float]]] = {"columns": [], "rows": []}
     with tempfile.TemporaryDirectory() as folder:
         engine = engine_over(folder)
         for seed in range(seeds):
             prompt = PROMPTS[seed % len(PROMPTS)]
             picture = engine.run(request_for("windows", width, height, steps, prompt, seed)).pictures[0]
             with Image.open(picture.path) as image:
+                image.convert("RGB").save(keep / f"windows-{width}x{height}-{seed}.png")
                 pixels = np.asarray(image.convert("RGB"), np.float64)
-            change = np.abs(np.diff(pixels, axis=1)).mean(axis=(0, 2))
-            at.append(np.mean([change[column - 1] for column in borders]))
-            inside.append(np.mean([change[one - 1] for one in range(64, width - 63, 8) if one not in borders]))
-            print(f"seed {seed}: across borders {at[-1]:.2f}, inside {inside[-1]:.2f}", flush=True)
-    print(f"{width}x{height}, {seeds} seeds: borders / inside = {np.mean(at) / np.mean(inside):.3f}")
+            for name, axis, length in (("columns", 1, width), ("rows", 0, height)):
+                change = np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2))
+                borders = range(2 * STEP, length - 2 * STEP + 1, STEP)  # the picture's own edges are another matter
+                if borders:
+                    folded = [change[[one + by - 1 for one in borders]].mean() for by in OFFSETS]
+                    profiles[name].append([one / np.mean(folded) for one in folded])
+            print(f"seed {seed}: {prompt}", flush=True)
+    for name, found in profiles.items():
+        if found:
+            print(f"{width}x{height}, {name}: " + told_profile(np.array(found)))
+
+
+def told_profile(found) -> str:
+    """found: [pictures, offsets]. Its mean, and how far borders and hand-overs stand out, with the standard error."""
+    import numpy as np
+
+    parts = []
+    for name, offset in (("borders", 0), ("hand-overs", -STEP // 2)):
+        place = OFFSETS.index(offset)
+        ratios = found[:, place] / np.delete(found, place, axis=1).mean(axis=1)
+        error = ratios.std(ddof=1) / math.sqrt(len(ratios)) if len(ratios) > 1 else math.nan
+        parts.append(f"{name} / others = {ratios.mean():.3f} +- {error:.3f}")
+    by = " ".join(f"{offset}:{value:.2f}" for offset, value in zip(OFFSETS, found.mean(axis=0)))
+    return f"{', '.join(parts)}, {len(found)} pictures\n  {by}"
 
 
 def main() -> None:
@@ -177,7 +199,7 @@ def main() -> None:
     if chosen.child:
         child(chosen.child[0], int(chosen.child[1]), int(chosen.child[2]))
     elif chosen.seams:
-        seams(*chosen.size, seeds=chosen.seeds, steps=max(chosen.steps, 8))
+        seams(*chosen.size, seeds=chosen.seeds, steps=max(chosen.steps, 8), keep=chosen.plot.parent)
     else:
         compare(chosen.methods, chosen.largest, chosen.steps, chosen.patience, chosen.plot)
 
