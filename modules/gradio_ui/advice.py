@@ -191,8 +191,8 @@ def _hires(case: Situation) -> Iterator[Advice]:
 
 
 def _method(case: Situation) -> Iterator[Advice]:
-    """What "auto" will do, while it is chosen."""
-    if case.request.shape.method == "auto":
+    """What "auto" will do, while it is chosen and no second pass is asked for."""
+    if case.request.shape.method == "auto" and case.request.after.hires is None:
         yield Advice(control="method", key=f"method_{choose_method(case.request, case.model.native_size)}", note=True)
 
 

@@ -25,8 +25,8 @@ from modules.gradio_ui.theme import easel_theme
 
 SCRIPTS = (
     *("script", "words", "icons", "shell", "keys", "prompt", "advice", "gallery", "jobs", "styles", "cards", "send"),
-    *("pnginfo", "canvas", "img2img", "hires", "scripts", "extras", "job_panel", "modelmerger", "settings", "queue"),
-    "community",
+    *("pnginfo", "canvas", "img2img", "hires", "accordions", "regions", "numbers", "scripts", "extras", "job_panel"),
+    *("modelmerger", "settings", "queue", "community"),
 )  # in this order
 MAX_FILE_SIZE = "64mb"
 import_folder("modules.gradio_ui.tabs")

@@ -53,13 +53,30 @@ def accordion(elem_id: str) -> gr.Accordion:
     return gr.Accordion(label(elem_id), open=0, elem_id=elem_id, elem_classes=["input-accordion"])  # type: ignore[arg-type]
 
 
+def switched(elem_id: str, switch: str) -> tuple[gr.Accordion, gr.Checkbox]:
+    """An accordion whose head has a tick, and the checkbox `switch` behind it, both to be entered by the caller.
+
+    assets/accordions.js draws the tick; unfolding switches it on, as in A1111.
+    """
+    made = gr.Accordion(
+        label(elem_id),
+        open=0,  # type: ignore[arg-type]
+        elem_id=elem_id,
+        elem_classes=["input-accordion", "switched"],
+    )
+    with made:
+        tick = checkbox(switch, elem_classes=["switch"], visible="hidden")
+    return made, tick
+
+
 def nav(root: str, panels: Mapping[str, str]) -> None:
-    """Buttons that show one of several panels; assets/img2img.js writes the chosen one into the form."""
+    """Tabs that show one of several panels; assets/img2img.js writes the chosen one into the form."""
     buttons = "".join(
-        f'<button type="button" data-panel="{panel}" data-value="{value}" data-t="panel.{panel}"></button>'
+        f'<button type="button" role="tab" aria-controls="{panel}" data-panel="{panel}" data-value="{value}"'
+        f' data-t="panel.{panel}"></button>'
         for value, panel in panels.items()
     )
-    gr.HTML(f'<div class="tab-nav" data-nav="{root}">{buttons}</div>')
+    gr.HTML(f'<div class="tab-nav" role="tablist" data-nav="{root}" data-t-aria="nav.{root}">{buttons}</div>')
 
 
 def hidden_text(elem_id: str) -> gr.Textbox:

@@ -40,6 +40,14 @@ class Form(Generic[T]):
                 found[control] = gr.update(value=value)
         return found
 
+    def changed(self, named: Mapping[str, Any]) -> dict[str, Any]:
+        """Those values that are not what the page is built with."""
+        return {name: value for name, value in named.items() if self._built(name) != value}
+
+    def _built(self, name: str) -> Any:
+        control = self.controls.get(name)
+        return None if control is None else getattr(control, "value", None)
+
 
 def fits(control: Component, value: Any) -> bool:
     """Whether a control would accept the value: a choice that exists, a number in range, a string."""

@@ -62,7 +62,7 @@ def wire(form: Form[Generate], generate: gr.Button, services: UiServices, make: 
     def restore() -> dict[Component, Any]:
         kept = state.get(tab)
         followed = follow_model(kept, state.get(f"{tab}/model"), chosen_facts(services).defaults())
-        return {ready: "yes", **form.updates({**kept, **followed})}
+        return {ready: "yes", **form.updates(form.changed({**kept, **followed}))}
 
     def fill(raw: str) -> dict[Component, Any]:
         return fill_updates(form, services, json.loads(raw.split("\n", 1)[-1] or "{}"))

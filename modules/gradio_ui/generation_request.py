@@ -6,10 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.gradio_ui import paste
+from modules.gradio_ui.regions_form import regions_of
 from modules.gradio_ui.script_box import script_of
-from modules.processing.requests import After, Generate, ModelChoice, Prompt, Refiner, Sampling, Seed, Shape, Windows
+from modules.processing.requests import (
+    After,
+    Generate,
+    ModelChoice,
+    Prompt,
+    Refiner,
+    Sampling,
+    Seed,
+    Shape,
+    Tiling,
+    Windows,
+)
 
 Values = Mapping[str, Any]
+TILING: Mapping[str, Tiling] = {"off": False, "x": "x", "y": "y", "both": "both"}  # what else it says: as the setting
 
 
 def whole(values: Values, name: str, default: int) -> int:
@@ -36,7 +49,11 @@ def common_request(values: Values) -> Generate:
             batch_size=whole(values, "batch_size", 1),
             batch_count=whole(values, "batch_count", 1),
             method=values.get("method") or "direct",
-            windows=Windows(size=whole(values, "window_size", 0), overlap=whole(values, "window_overlap", 0)),
+            windows=Windows(
+                size=whole(values, "window_size", 0),
+                overlap=whole(values, "window_overlap", 0),
+                regions=regions_of(values),
+            ),
         ),
         seed=Seed(
             seed=whole(values, "seed", -1),
@@ -51,7 +68,10 @@ def common_request(values: Values) -> Generate:
             steps=whole(values, "steps", 20),
             cfg_scale=real(values, "cfg_scale", 7.0),
         ),
-        model=ModelChoice(refiner=None if refiner == "None" else Refiner(checkpoint=refiner, switch_at=switch_at)),
+        model=ModelChoice(
+            refiner=None if refiner == "None" else Refiner(checkpoint=refiner, switch_at=switch_at),
+            tiling=TILING.get(values.get("tiling") or ""),
+        ),
         after=After(script=script_of(values)),
         overrides=paste.read_overrides(values.get("overrides") or []),
     )

@@ -6,27 +6,38 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from modules.gradio_ui.components import accordion, advice_slot, checkbox, dropdown, number, prompt_box, radio, slider
+from modules.gradio_ui.components import (
+    accordion,
+    advice_slot,
+    dropdown,
+    number,
+    prompt_box,
+    radio,
+    slider,
+    switched,
+)
 from modules.gradio_ui.form import Form
 from modules.gradio_ui.generation_request import Values, real, whole
 from modules.gradio_ui.model_view import checkpoint_titles
 from modules.gradio_ui.paste import SAME
+from modules.gradio_ui.regions_form import build_regions
 from modules.gradio_ui.services import UiServices
 from modules.processing.requests import Hires, HiresPass
 from modules.processing.samplers import samplers
 from modules.processing.schedules import schedules
 from modules.processing.upscalers import LATENT_MODES
 
+TILINGS = ("setting", "off", "x", "y", "both")  # of the edges that meet; "setting": as it says
 METHODS = ("auto", "direct", "hires", "windows")
 
 
 def build_hires(form: Form, services: UiServices) -> None:
     """The second pass, at first off. Ids as in A1111, where the accordion has its switch inside."""
     tab = form.tab
-    with accordion(f"{tab}_hr"):
-        with gr.Row(elem_classes=["hires-head"]):
-            form.add("hires", checkbox(f"{tab}_hr-checkbox"))
-            gr.HTML('<span id="txtimg_hr_finalres" class="quiet" role="status"></span>')
+    fold, tick = switched(f"{tab}_hr", f"{tab}_hr-checkbox")
+    form.add("hires", tick)
+    with fold:
+        gr.HTML('<span id="txtimg_hr_finalres" class="quiet" role="status"></span>')
         names = [*LATENT_MODES, *services.engine.upscalers.names()]
         with gr.Row():
             form.add("hr_upscaler", dropdown(f"{tab}_hr_upscaler", names, names[0], allow_custom_value=True))
@@ -49,10 +60,11 @@ def build_second_pass(form: Form, services: UiServices) -> None:
         "hr_sampler": ("hr_sampler", samplers.names()),
         "hr_schedule": ("hr_scheduler", ["Automatic", *others]),
     }
-    with gr.Row():
-        for name, (elem_id, known) in choices.items():
-            more = {"allow_custom_value": True} if name == "hr_checkpoint" else {}
-            form.add(name, dropdown(elem_id, [SAME[name], *known], SAME[name], **more))
+    for row in (("hr_checkpoint",), ("hr_sampler", "hr_schedule")):
+        with gr.Row():
+            for name in row:
+                (elem_id, known), own = choices[name], name == "hr_checkpoint"
+                form.add(name, dropdown(elem_id, [SAME[name], *known], SAME[name], allow_custom_value=own))
     form.add("hr_prompt", prompt_box("hires_prompt", 2))
     form.add("hr_negative", prompt_box("hires_neg_prompt", 2))
 
@@ -66,6 +78,9 @@ def build_method(form: Form, methods: Sequence[str] = METHODS) -> None:
         with gr.Row(elem_classes=["numbers"]):
             form.add("window_size", number(f"{tab}_window_size", 0, minimum=0, maximum=16384, step=8))
             form.add("window_overlap", number(f"{tab}_window_overlap", 0, minimum=0, maximum=16384, step=8))
+        build_regions(form)
+    with accordion(f"{tab}_tiling_fold"):
+        form.add("tiling", radio(f"{tab}_tiling", TILINGS, "setting"))
 
 
 def hires_of(values: Values, *, first: str = "") -> Hires:

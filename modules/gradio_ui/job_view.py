@@ -11,6 +11,8 @@ from typing import Any
 
 from modules.gradio_ui.services import UiServices
 from modules.jobs.pictures import picture_json
+from modules.processing.passes import hires_sizes
+from modules.processing.requests import Hires, read_dataclass
 
 
 def jobs_json(services: UiServices, jobs: Sequence[Any], everyone: Sequence[Any]) -> list[dict[str, Any]]:
@@ -87,7 +89,7 @@ def job_json(
         "place": place,
         "starts_in_s": starts_in_s,
         "prompt": str(prompt.get("positive", "")) if isinstance(prompt, Mapping) else "",
-        "shape": request.get("shape"),
+        "shape": final_shape(request),
         "training": training_json(job),
         "extras": extras_name(job),
         "merge": merge_json(job),
@@ -101,6 +103,18 @@ def job_json(
         "result": result_json(job),
         "requeued": bool(getattr(job, "requeued", False)),
     }
+
+
+def final_shape(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The shape that is asked for, with the size after its second pass; nothing for jobs without pictures."""
+    shape, after = request.get("shape"), request.get("after")
+    if not isinstance(shape, Mapping):
+        return None
+    hires = after.get("hires") if isinstance(after, Mapping) else None
+    if not hires:
+        return dict(shape)
+    _, (width, height) = hires_sizes(shape["width"], shape["height"], read_dataclass(Hires, hires))
+    return {**shape, "width": width, "height": height}
 
 
 def training_json(job: Any) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.core.settings import Settings, setting_registry
+from modules.gradio_ui.regions_form import regions_text
 from modules.gradio_ui.script_box import script_values
 from modules.processing.pasted import Pasted, request_from_fields, silent_settings, take_settings
 from modules.processing.requests import MaskedImage, Noise
@@ -46,15 +47,20 @@ RESET: Mapping[str, Any] = {
     "hr_resize_x": 0,
     "hr_resize_y": 0,
     "soft": False,
+    "method": "auto",
+    "window_size": 0,
+    "window_overlap": 0,
+    "regions": "",
+    "tiling": "off",
 }
-OWN_CONTROL = {"Model hash", "Model", "VAE hash", "VAE"}  # chosen above the form, for every picture
+OWN_CONTROL = {"Model hash", "Model", "VAE hash", "VAE", "Tiling"}  # chosen elsewhere than in the override box
 
 
 def paste_values(found: Mapping[str, str], settings: Settings, *, whole: bool = True) -> dict[str, Any]:
     """{control: value} from a parsed infotext. `whole`: a complete paper, not one chip of it."""
     pasted = request_from_fields(found)
     values = {CONTROLS.get(name, name): value for name, value in pasted.values.items() if name in NAMED}
-    values |= source_values(pasted)
+    values |= source_values(pasted) | size_values(pasted)
     if not whole and "Schedule type" not in found and values.get("schedule") == "Automatic":
         del values["schedule"]  # the sampler's chip says nothing of it
     refiner = pasted.request.model.refiner
@@ -66,6 +72,17 @@ def paste_values(found: Mapping[str, str], settings: Settings, *, whole: bool = 
         values |= script_values(pasted.request.after.script)
     if whole and "Steps" in found:
         values = {**RESET, **values, "overrides": override_lines(found, settings)}
+    return values
+
+
+def size_values(pasted: Pasted) -> dict[str, Any]:
+    """Windows and edges that meet, where the paper tells of them."""
+    shape, tiling = pasted.request.shape, pasted.request.model.tiling
+    values: dict[str, Any] = {"tiling": "both" if tiling is True else tiling} if tiling else {}
+    if shape.method == "windows":
+        windows = shape.windows
+        values |= {"method": "windows", "window_size": windows.size, "window_overlap": windows.overlap}
+        values["regions"] = regions_text([dataclasses.asdict(one) for one in windows.regions])
     return values
 
 

@@ -67,11 +67,16 @@ def side_of(size: Size, native: Size) -> float:
 
 
 def choose_method(request: Generate, native: Size) -> Literal["direct", "hires", "windows"]:
-    """What "auto" means for this request. A picture that is worked on, or enlarged already, needs no first pass."""
+    """What "auto" means for this request. A picture that is worked on, or enlarged already, needs no first pass.
+
+    Prompts of regions need windows.
+    """
     shape = request.shape
     if shape.method != "auto":
         return shape.method
     side = side_of((shape.width, shape.height), native)
+    if shape.windows.regions:
+        return "windows"
     if side <= DIRECT_SIDE:
         return "direct"
     return (

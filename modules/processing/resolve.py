@@ -129,6 +129,12 @@ def resolve(
 def _with_method(request: Generate, native: Size) -> Generate:
     """The request with its method decided: "auto" is gone, hires has its first pass, windows have their sizes."""
     method = choose_method(request, native)
+    if request.shape.windows.regions and method != "windows":
+        raise UserError(
+            f'The method is "{method}", but prompts of regions need windows.',
+            hint='Use "windows", or take the regions away.',
+            field="method",
+        )
     if method == "hires" and isinstance(request.source, Noise):
         return with_first_pass(request, native, LATENT_STEP)
     if method == "hires":

@@ -45,6 +45,19 @@ def test_axe_finds_nothing_serious(page: Any, tab: str, theme: str) -> None:
     assert found == []
 
 
+def test_modes_of_img2img_are_tabs_that_arrows_walk_through(page: Any) -> None:
+    show(page, "img2img")
+    bar = "#mode_img2img [role=tablist]"
+    page.click(f"{bar} [data-value=img2img]")
+    now = f"document.querySelector('{bar} [aria-selected=true]')"
+    for key, mode in (("ArrowRight", "sketch"), ("ArrowLeft", "img2img"), ("ArrowLeft", "batch"), ("Home", "img2img")):
+        page.keyboard.press(key)
+        assert page.evaluate(f"{now}.dataset.value") == mode
+        assert page.evaluate(f"{now} === document.activeElement")
+        assert page.evaluate(f"document.getElementById({now}.getAttribute('aria-controls')).role") == "tabpanel"
+        assert page.is_visible(f"#{page.evaluate(f'{now}.dataset.panel')}")
+
+
 def test_axe_finds_a_nameless_control_when_there_is_one(page: Any) -> None:
     page.evaluate(AXE)
     page.evaluate("document.body.append(make('input', {id: 'nameless'}))")

@@ -208,7 +208,7 @@ def test_hires_leads_from_the_page_to_the_size_it_tells(page: Any, program: str)
     page.fill("#txt2img_prompt textarea", "red apple")
     page.fill("#txt2img_steps input[type=number]", "3")
     page.click("#txt2img_hr > button.label-wrap")
-    page.check("#txt2img_hr-checkbox input")
+    page.wait_for_function("document.getElementById('txt2img_hr-visible-checkbox').checked", timeout=WAIT_MS)
     page.fill("#txt2img_hr_scale input[type=number]", "1.5")
     page.keyboard.press("Tab")
     page.wait_for_function(
@@ -219,7 +219,7 @@ def test_hires_leads_from_the_page_to_the_size_it_tells(page: Any, program: str)
 
 
 def test_a_finished_picture_is_enlarged_and_carried_to_img2img(page: Any, program: str) -> None:
-    page.uncheck("#txt2img_hr-checkbox input")
+    page.uncheck("#txt2img_hr-visible-checkbox")
     page.wait_for_timeout(300)
     small = fetch(program, generate(page, "txt2img"))
     assert small.size == (SIDE, SIDE)
@@ -239,3 +239,49 @@ def test_a_finished_picture_is_enlarged_and_carried_to_img2img(page: Any, progra
         " && document.querySelector('#img2img_prompt textarea').value === 'red apple'",
         timeout=WAIT_MS,
     )
+
+
+def test_regions_and_edges_that_meet_are_drawn_and_asked_for(page: Any, program: str) -> None:
+    page.click("#tab_button_txt2img")
+    page.click("#txt2img_large > button.label-wrap")
+    sheet = page.locator("#txt2img_regions .regions-sheet")
+    sheet.scroll_into_view_if_needed()
+    seen = sheet.bounding_box()
+    page.mouse.move(seen["x"] + 3, seen["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(seen["x"] + seen["width"] / 2, seen["y"] + seen["height"] + 50, steps=3)
+    page.mouse.up()
+    page.keyboard.type("a lemon")  # the new row waits for its words
+    page.fill("#txt2img_regions li label:last-of-type input", "0.5")
+    page.keyboard.press("Tab")
+    page.click("#txt2img_regions .regions-add")  # without words it is not asked for
+    page.click("#txt2img_tiling_fold > button.label-wrap")
+    page.click("#txt2img_tiling input[value=x]")
+    made = fetch(program, generate(page, "txt2img"))
+    request = page.evaluate("ask(`api/v1/jobs/${watched.txt2img.id}`).then((job) => job.request)")
+    assert request["model"]["tiling"] == "x"
+    (region,) = request["shape"]["windows"]["regions"]
+    assert (region["prompt"], region["weight"], region["bottom"]) == ("a lemon", 0.5, 1)
+    assert abs(region["right"] - 0.5) < 0.05
+    assert "Window regions" in made.info["parameters"]
+    assert "Tiling: x" in made.info["parameters"]
+
+
+def test_png_info_sends_a_picture_to_inpaint_where_a_part_is_painted_anew(page: Any, program: str) -> None:
+    made = page.get_attribute("#txt2img_results_panel img.picture", "src")
+    page.click("#tab_button_pnginfo")
+    raw = httpx.get(program + made.lstrip("/"), timeout=60).content
+    page.set_input_files(
+        "#pnginfo_image input[type=file]", {"name": "apple.png", "mimeType": "image/png", "buffer": raw}
+    )
+    page.click("#tab_pnginfo #inpaint_tab:not([disabled])")
+    page.wait_for_function("easel.modes.now() === 'inpaint' && easel.canvases.img2maskimg.size", timeout=WAIT_MS)
+    page.wait_for_function("document.querySelector('#img2img_prompt textarea').value === 'red apple'", timeout=WAIT_MS)
+    assert page.is_visible("#img2maskimg")
+    tool(page, "brush")
+    stroke(page, (100, 100), (150, 100))
+    after = np.asarray(fetch(program, generate(page, "img2img")).convert("RGB"))
+    before, painted = np.asarray(Image.open(io.BytesIO(raw)).convert("RGB")), mask(page, program)
+    untouched = np.asarray(blur_mask(Image.fromarray(painted), 4, 4)) == 0
+    assert (after[untouched] == before[untouched]).all()
+    assert (after != before).any()

@@ -77,6 +77,26 @@ def test_a_failure_says_why_and_its_details_can_be_copied(page: Any) -> None:
     assert copied.splitlines() == ["The decoded picture was not a number.", "Try fp32.", "stage: decode"]
 
 
+def test_a_number_that_is_cut_to_its_range_is_told(page: Any) -> None:
+    set_number(page, "steps", "500")
+    page.wait_for_selector("#txt2img_steps .cut")
+    assert "500 is out of range: 1 to 150. 150 is used." in page.inner_text("#txt2img_steps")
+    set_number(page, "steps", "20")
+    assert page.locator("#txt2img_steps .cut").count() == 0
+
+
+def test_an_error_stays_until_the_next_press(page: Any) -> None:
+    set_number(page, "width", "100")
+    page.click("#txt2img_generate")
+    page.wait_for_selector("#html_log_txt2img.wrong")
+    page.wait_for_timeout(5000)
+    assert "multiples of 8" in page.inner_text("#html_log_txt2img")
+    set_number(page, "width", "512")
+    generate(page, "a quince")
+    assert page.inner_text("#html_log_txt2img") == ""
+    assert page.locator(".field-wrong, .easel-toast.wrong").count() == 0
+
+
 def test_a_lost_connection_has_a_banner_until_it_is_back(page: Any) -> None:
     page.route("**/easel/**", lambda route: route.abort())
     page.wait_for_selector("#lost", timeout=30000)

@@ -1,7 +1,6 @@
 """The page's routes and its HTML, over a small engine."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import sys
@@ -17,25 +16,14 @@ from starlette.testclient import TestClient
 from modules.imaging.metadata import read_papers
 
 
-def fakes() -> Any:
-    path = Path(__file__).with_name("fake_services.py")
-    spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def services(fakes: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return fakes.fake_services(tmp_path_factory.mktemp("data"), 0.005)
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return fakes().fake_services(tmp_path_factory.mktemp("data"), 0.005)
-
-
-@pytest.fixture(scope="module")
-def client(services: Any) -> TestClient:
-    return TestClient(sys.modules["fake_services"].fake_app(services))
+def client(fakes: Any, services: Any) -> TestClient:
+    return TestClient(fakes.fake_app(services))
 
 
 def finished(client: TestClient, services: Any, prompt: str, batch_count: int = 1) -> dict[str, Any]:
@@ -188,23 +176,24 @@ def test_a_double_press_is_one_job(services: Any) -> None:
     services.queue.cancel(first.id)
 
 
-def page_with(tmp_path: Path, *flags: str) -> tuple[TestClient, Any]:
+def page_with(fakes: Any, tmp_path: Path, *flags: str) -> tuple[TestClient, Any]:
     import dataclasses
 
     from modules.core.options import parse_options
 
-    made = fakes()
-    services = dataclasses.replace(made.fake_services(tmp_path, 0.005), options=parse_options(flags))
-    return TestClient(made.fake_app(services), client=("127.0.0.1", 5000)), services
+    services = dataclasses.replace(fakes.fake_services(tmp_path, 0.005), options=parse_options(flags))
+    return TestClient(fakes.fake_app(services), client=("127.0.0.1", 5000)), services
 
 
-def test_what_the_command_line_says_of_the_page_holds(tmp_path: Path) -> None:
+def test_what_the_command_line_says_of_the_page_holds(fakes: Any, tmp_path: Path) -> None:
     allowed, secret = tmp_path / "allowed", tmp_path / "secret"
     for folder in (allowed, secret):
         folder.mkdir()
         (folder / "note.html").write_text("<script>1</script>")
     flags = ["--gradio-allowed-path", str(allowed), "--hide-ui-dir-config"]
-    client, services = page_with(tmp_path, *flags, "--freeze-settings-in-sections", "User interface,Stable Diffusion")
+    client, services = page_with(
+        fakes, tmp_path, *flags, "--freeze-settings-in-sections", "User interface,Stable Diffusion"
+    )
     shown = client.get(f"/gradio_api/file={allowed / 'note.html'}")
     assert shown.text == "<script>1</script>"
     assert client.get(f"/gradio_api/file={secret / 'note.html'}").status_code == 403
@@ -245,8 +234,10 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("headers", [FROM_HERE, {"host": "localhost"}, {"host": "[::1]:7860"}])
-def test_the_person_at_this_machine_may_change_their_folders(tmp_path: Path, headers: dict[str, str]) -> None:
-    client, services = page_with(tmp_path)
+def test_the_person_at_this_machine_may_change_their_folders(
+    fakes: Any, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    client, services = page_with(fakes, tmp_path)
     settings = {one["key"]: one for one in client.get("/easel/settings", headers=headers).json()}
     assert all(one["editable"] for one in settings.values())
     change = {"changes": {"outdir_save": "kept"}}
@@ -255,8 +246,8 @@ def test_the_person_at_this_machine_may_change_their_folders(tmp_path: Path, hea
 
 
 @pytest.mark.parametrize("headers", STRANGERS)
-def test_nobody_behind_a_proxy_is_taken_for_the_owner(tmp_path: Path, headers: dict[str, str]) -> None:
-    client, services = page_with(tmp_path)
+def test_nobody_behind_a_proxy_is_taken_for_the_owner(fakes: Any, tmp_path: Path, headers: dict[str, str]) -> None:
+    client, services = page_with(fakes, tmp_path)
     settings = client.get("/easel/settings", headers=headers).json()
     assert {one["key"] for one in settings if not one["editable"]} == {
         one["key"] for one in settings if one["scope"] == "admin"
@@ -266,12 +257,12 @@ def test_nobody_behind_a_proxy_is_taken_for_the_owner(tmp_path: Path, headers: d
     assert services.settings.get("outdir_save") == "log/images"
 
 
-def test_what_the_command_line_fixes_is_shown_as_fixed(tmp_path: Path) -> None:
+def test_what_the_command_line_fixes_is_shown_as_fixed(fakes: Any, tmp_path: Path) -> None:
     import dataclasses
 
     from modules.core.settings import Settings
 
-    services = dataclasses.replace(page_with(tmp_path)[1], settings=Settings(forced={"jpeg_quality": 70}))
+    services = dataclasses.replace(page_with(fakes, tmp_path)[1], settings=Settings(forced={"jpeg_quality": 70}))
     client = TestClient(sys.modules["fake_services"].fake_app(services), headers=FROM_HERE, client=("127.0.0.1", 5))
     settings = client.get("/easel/settings").json()
     assert [one["key"] for one in settings if not one["editable"]] == ["jpeg_quality"]

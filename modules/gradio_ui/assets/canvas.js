@@ -33,11 +33,18 @@ class PictureBox {
 
     button(name, icon, run, more = {}) {
         const made = make("button", {type: "button", class: "tool-like", "data-icon": icon, "data-t-title": `canvas.${name}`, "data-tool": name, on: {click: run}, ...more});
-        this.bar.append(made);
+        this.group.append(made);
         return made;
     }
 
+    /** The tools that follow stay together where the bar has two lines. */
+    begins(name) {
+        this.group = make("div", {class: `canvas-group ${name}`});
+        this.bar.append(this.group);
+    }
+
     tools() {
+        this.begins("ends");
         this.button("other", "open", () => this.input.click());
         this.button("remove", "clear", () => this.remove());
     }
@@ -112,21 +119,26 @@ class DrawingBox extends PictureBox {
     }
 
     tools() {
+        this.begins("draw");
         this.brushes = {brush: this.button("brush", "brush", () => this.choose("brush")), eraser: this.button("eraser", "eraser", () => this.choose("eraser")),
             hand: this.button("hand", "hand", () => this.choose("hand"))};
         if (this.kind === "colour") {
             this.colour = make("input", {type: "color", value: "#d9481c", class: "canvas-colour", "data-t-aria": "canvas.colour", "data-t-title": "canvas.colour"});
-            this.bar.append(this.colour);
+            this.group.append(this.colour);
         }
         this.width = make("input", {type: "range", min: "1", max: "300", value: "32", class: "canvas-width", "data-t-aria": "canvas.width", "data-t-title": "canvas.width"});
-        this.bar.append(this.width);
+        this.group.append(this.width);
+        this.begins("steps");
         this.undoButton = this.button("undo", "undo", () => this.step(this.done, this.undone, "before"));
         this.redoButton = this.button("redo", "redo", () => this.step(this.undone, this.done, "after"));
         this.button("wipe", "wipe", () => this.change(() => this.pen.clearRect(0, 0, this.layer.width, this.layer.height)));
+        this.begins("zoom");
         this.button("zoom_out", "minus", () => this.zoom(1 / ZOOM));
         this.button("zoom_in", "plus", () => this.zoom(ZOOM));
         this.button("zoom_fit", "fit", () => { this.scale = 0; this.fit(); });
+        super.tools();
         if (this.kind === "mask") {
+            this.begins("mask");
             this.button("fill", "fill", () => this.change(() => this.fill()));
             this.button("invert", "invert", () => this.change(() => this.invert()));
             this.feather = this.button("feather", "feather", () => this.preview(), {"aria-pressed": "false"});
@@ -136,7 +148,6 @@ class DrawingBox extends PictureBox {
             this.maskFile.onchange = () => { this.loadMask(this.maskFile.files[0]).catch(tell); this.maskFile.value = ""; };
             this.bar.append(this.maskFile);
         }
-        super.tools();
     }
 
     choose(tool) {
@@ -179,7 +190,8 @@ class DrawingBox extends PictureBox {
     get shown() {
         if (this.scale) return this.scale;
         const [width, height] = this.size, room = this.view.clientWidth - 2;
-        return room > 0 ? Math.min(room / width, Math.max(240, Math.min(560, innerHeight * 0.6)) / height) : 1;
+        const below = innerHeight - (this.view.getBoundingClientRect().top + scrollY) - 16; // so that none of it needs a scroll
+        return room > 0 ? Math.min(room / width, Math.max(280, Math.min(560, below)) / height) : 1;
     }
 
     fit() {

@@ -24,6 +24,7 @@ class ExtrasGallery extends Gallery {
 /** An accordion that changes the result has a mark. */
 function markExtras() {
     for (const one of document.querySelectorAll("#extras_accordions .input-accordion")) {
+        if (one.classList.contains("switched")) continue;
         const ticked = one.querySelector("input[type=checkbox]:checked"), visible = one.querySelector("[id$=_visibility] input[type=number]");
         one.classList.toggle("on", !!ticked || Number(visible?.value || 0) > 0);
     }

@@ -52,7 +52,10 @@ class Gallery {
             const image = this.stage.querySelector("img.preview");
             const source = `easel/jobs/${job.id}/preview?v=${encodeURIComponent(job.preview)}`;
             if (this.face === "preview" && image) { if (image.dataset.source !== source) this.swap(image, source); }
-            else this.draw("preview", make("img", {class: "preview", alt: t("job.progress"), src: source, "data-source": source}));
+            else {
+                this.draw("preview", make("img", {class: "preview", alt: t("job.progress"), src: source, "data-source": source}));
+                if (job.shape) Object.assign(this.stage.firstElementChild.style, {width: `${job.shape.width}px`, aspectRatio: `${job.shape.width} / ${job.shape.height}`});
+            }
         } else if (job.state === "queued") {
             this.draw(`queued-${job.place}-${Math.round(job.starts_in_s ?? -1)}`, this.note(waitingWords(job)));
         } else if (!this.stage.querySelector("img.preview")) {

@@ -13,7 +13,6 @@ function hiresSize(width, height) {
 function showHiresSize() {
     const line = document.getElementById("txtimg_hr_finalres"), box = document.querySelector("#txt2img_hr-checkbox input");
     const [width, height] = ["width", "height"].map((name) => Number(numberOf(`txt2img_${name}`)?.value || 0));
-    document.getElementById("txt2img_hr").classList.toggle("on", !!box?.checked);
     const [toWidth, toHeight] = hiresSize(width, height);
     const words = box?.checked && width && height ? t("hires.from_to", {from: `${width} \u00d7 ${height}`, to: `${toWidth} \u00d7 ${toHeight}`}) : "";
     if (line.textContent !== words) line.textContent = words;

@@ -11,13 +11,25 @@ function startPanels(root, kept, first, changed) {
         const chosen = buttons.find((one) => one.dataset.value === value) || buttons[0];
         for (const one of buttons) {
             one.classList.toggle("selected", one === chosen);
-            one.setAttribute("aria-pressed", String(one === chosen));
+            one.setAttribute("aria-selected", String(one === chosen));
+            one.tabIndex = one === chosen ? 0 : -1;
             document.getElementById(one.dataset.panel).style.display = one === chosen ? "" : "none";
         }
         changed?.(chosen.dataset.value);
     }
     function choose(value) { setValue(stored, value); show(value); }
-    for (const one of buttons) one.onclick = () => choose(one.dataset.value);
+    for (const one of buttons) {
+        one.onclick = () => choose(one.dataset.value);
+        Object.assign(document.getElementById(one.dataset.panel), {role: "tabpanel"});
+    }
+    bar.addEventListener("keydown", (event) => {
+        const at = buttons.indexOf(document.activeElement), last = buttons.length - 1;
+        const to = {ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at ? at - 1 : last, Home: 0, End: last}[event.key];
+        if (at < 0 || to === undefined) return;
+        event.preventDefault();
+        choose(buttons[to].dataset.value);
+        buttons[to].focus();
+    });
     show(stored.value || first);
     let seen = stored.value;
     setInterval(() => { if (stored.value !== seen) { seen = stored.value; show(seen || first); } }, 300); // pasted, or restored

@@ -23,19 +23,28 @@ function easelSubmitted(tab, raw) {
     answered[tab] = reply.client;
     newClientId(tab);
     const panel = document.getElementById(`html_log_${tab}`);
-    panel.textContent = "";
-    document.querySelectorAll(".field-wrong").forEach((one) => one.classList.remove("field-wrong"));
+    forgetErrors(tab);
     if (reply.error) {
         const part = (reply.field || "").split(".").pop();
         const control = document.getElementById(`${tab}_${{sampler: "sampling", schedule: "scheduler", cfg_scale: "cfg_scale"}[part] || part}`);
         control?.classList.add("field-wrong");
-        toast(`${reply.error} ${reply.hint || ""}`);
+        panel.classList.add("wrong");
         panel.textContent = `${reply.error} ${reply.hint || ""}`;
+        if (!uiElementInSight(panel)) toast(panel.textContent, null, true);
         tellEnd(tab, "refused");
     } else if (reply.id) {
         if (reply.note) { toast(reply.note); panel.textContent = reply.note; }
         watchJob(tab, reply.id, true);
     }
+}
+
+/** What was wrong with the last press is no longer said. */
+function forgetErrors(tab) {
+    const panel = document.getElementById(`html_log_${tab}`);
+    panel.textContent = "";
+    panel.classList.remove("wrong");
+    document.querySelectorAll(".field-wrong").forEach((one) => one.classList.remove("field-wrong"));
+    document.querySelector(".easel-toast.wrong")?.remove();
 }
 
 /** A new press gets a new id; presses before the answer share one, so a double click makes one job. */
@@ -130,6 +139,7 @@ function startPress(tab, button) {
     button.addEventListener("click", (event) => {
         if (event.detail > 1) { event.stopImmediatePropagation(); return; } // the second half of a double click
         generate.classList.add("sent");
+        forgetErrors(tab);
         const drawing = tab === "img2img" && !settled && easel.modes && modePicture();
         if (!drawing || (!drawing.unsaved && !drawing.saving)) { settled = false; return; }
         event.stopImmediatePropagation();

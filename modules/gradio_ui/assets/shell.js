@@ -21,17 +21,24 @@ function connection(works) {
     else document.body.prepend(make("div", {id: "lost", role: "alert", text: t("shell.lost")}));
 }
 
-function toast(words, action) {
+/** `wrong`: something failed; it stays until it is put away, or the next press of a button. */
+function toast(words, action, wrong = false) {
     document.querySelector(".easel-toast")?.remove();
-    const box = make("div", {class: "easel-toast", role: "status"}, make("span", {text: words}));
+    const box = make("div", {class: wrong ? "easel-toast wrong" : "easel-toast", role: wrong ? "alert" : "status"}, make("span", {text: words}));
+    if (wrong) box.append(make("button", {type: "button", class: "away", title: t("shell.close"), "aria-label": t("shell.close"), text: "\u00d7", on: {click: () => box.remove()}}));
     if (action) box.append(make("button", {type: "button", text: action.text, on: {click: () => { action.run(); box.remove(); }}}));
     (document.querySelector("dialog[open]") || document.body).append(box); // an open dialog dims what is not in it
-    setTimeout(() => box.remove(), action ? 8000 : 3500);
+    if (!wrong) setTimeout(() => box.remove(), action ? 8000 : Math.max(4000, words.length * 70)); // as long as it takes to read
+    else setTimeout(() => document.addEventListener("click", function next(event) {
+        if (box.isConnected && !event.target.closest("button")) return;
+        document.removeEventListener("click", next, true);
+        box.remove();
+    }, true), 0);
 }
 
 function tell(error) {
     if (easel.connected === false) return;
-    toast([error.message || t("shell.error"), error.hint].filter(Boolean).join(" "));
+    toast([error.message || t("shell.error"), error.hint].filter(Boolean).join(" "), null, true);
 }
 
 /** A dialog with a title and a body; Esc, the button and a click outside close it. */

@@ -20,6 +20,7 @@ from modules.gradio_ui.components import (
     number,
     radio,
     slider,
+    switched,
     textbox,
     tool_button,
 )
@@ -104,21 +105,25 @@ def build_faces(form: Form) -> None:
         form.add("codeformer_weight", slider("extras_codeformer_weight", 0, 1, 0, 0.001))
 
 
+def switch(form: Form, name: str, elem_id: str) -> gr.Accordion:
+    """An accordion that is an operation; adds its tick to the form."""
+    fold, tick = switched(elem_id, f"{elem_id}_enabled")
+    form.add(name, tick)
+    return fold
+
+
 def build_cuts(form: Form) -> None:
-    with accordion("extras_split"):
-        form.add("split", checkbox("extras_split_enabled"))
+    with switch(form, "split", "extras_split"):
         form.add("split_threshold", slider("postprocess_split_threshold", 0, 1, 0.5, 0.05))
         form.add("split_overlap", slider("postprocess_overlap_ratio", 0, 0.9, 0.2, 0.05))
-    with accordion("extras_focal_crop"):
-        form.add("focal", checkbox("extras_focal_crop_enabled"))
+    with switch(form, "focal", "extras_focal_crop"):
         form.add("focal_entropy", slider("postprocess_focal_crop_entropy_weight", 0, 1, 0.15, 0.05))
         form.add("focal_edges", slider("postprocess_focal_crop_edges_weight", 0, 1, 0.5, 0.05))
 
 
 def build_auto_crop(form: Form) -> None:
     usual = AutoCrop()
-    with accordion("extras_auto_crop"):
-        form.add("auto", checkbox("extras_auto_crop_enabled"))
+    with switch(form, "auto", "extras_auto_crop"):
         with gr.Row(elem_classes=["sliders"]):
             form.add("auto_min_side", slider("postprocess_multicrop_mindim", 64, 2048, usual.min_side, 8))
             form.add("auto_max_side", slider("postprocess_multicrop_maxdim", 64, 2048, usual.max_side, 8))
@@ -134,8 +139,7 @@ def build_copies(form: Form) -> None:
     with accordion("extras_flip"), gr.Row():
         for flip in FLIPS:
             form.add(f"flip_{flip.lower()}", checkbox(f"extras_flip_{flip.lower()}", min_width=100))
-    with accordion("extras_caption"):
-        form.add("caption", checkbox("extras_caption_enabled"))
+    with switch(form, "caption", "extras_caption"):
         form.add("caption_by", radio("extras_caption_by", ("prompt", "text", "BLIP", "Deepbooru"), "prompt"))
         form.add("caption_text", textbox("extras_caption_text"))
 
@@ -164,7 +168,7 @@ def wire(form: Form[ExtrasRequest], generate: gr.Button, services: UiServices) -
     def restore() -> dict[Component, Any]:
         choices = services.engine.upscalers.names()
         lists = {form.controls[name]: gr.update(choices=choices) for name in ("upscaler_1", "upscaler_2")}
-        kept = form.updates(state.get(TAB))
+        kept = form.updates(form.changed(state.get(TAB)))
         return {ready: "yes", **kept, **{one: {**lists[one], **kept.get(one, {})} for one in lists}}
 
     generate.click(submit, {client_id, *form.inputs}, [reply], concurrency_limit=None, **QUIET).then(

@@ -17,6 +17,7 @@ from modules.gradio_ui.components import (
     nav,
     radio,
     slider,
+    switched,
     textbox,
 )
 from modules.gradio_ui.form import Form
@@ -187,8 +188,9 @@ def build_strength(form: Form) -> None:
 
 
 def build_soft(form: Form) -> None:
-    with accordion(f"{TAB}_soft_inpainting"):
-        form.add("soft", checkbox(f"{TAB}_soft_enabled"))
+    fold, tick = switched(f"{TAB}_soft_inpainting", f"{TAB}_soft_enabled")
+    form.add("soft", tick)
+    with fold:
         for name, (low, high, value, step) in SOFT.items():
             form.add(f"soft_{name}", slider(f"{TAB}_soft_{name}", low, high, value, step))
         advice_slot(TAB, "soft")

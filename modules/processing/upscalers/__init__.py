@@ -65,7 +65,8 @@ class Upscalers:
         found = known.get(plain) or known.get(stem.casefold())
         if found is not None:
             return found
-        near = ", ".join(known[one].name for one in difflib.get_close_matches(plain, known, n=3, cutoff=0.5))
+        models = [one for one in known if one != "none"]
+        near = ", ".join(known[one].name for one in difflib.get_close_matches(plain, models, n=3, cutoff=0.5))
         hint = f"Did you mean {near}?" if near else f"There are: {', '.join(self.names())}."
         if plain in A1111_NAMES:
             hint = f"Put {stem}.safetensors into {self.paths.models / 'ESRGAN'}."

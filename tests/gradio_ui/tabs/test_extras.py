@@ -1,10 +1,7 @@
 """The Extras tab and PNG Info's buttons in a real Chromium, over the real queue and upscalers."""
 
-import importlib.util
 import io
 import json
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,23 +23,12 @@ from modules.processing.faces import Faces
 from modules.processing.upscalers import Upscalers
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next((one for one in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(one).exists()), None)
 PAPER = "a red apple\nNegative prompt: blurry\nSteps: 7, Sampler: Euler, CFG scale: 5, Seed: 42, Size: 96x64"
 WAIT_MS = 120_000
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    import uvicorn
-
-    path = Path(__file__).parents[1] / "fake_services.py"
-    spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None
-    assert spec.loader is not None
-    fakes = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = fakes
-    spec.loader.exec_module(fakes)
+def site(fakes: Any, serving: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     folder = tmp_path_factory.mktemp("extras")
     paths, settings = Paths(data=folder, models=folder / "models"), Settings(folder / "config.json")
     engine = fakes.FakeEngine(folder / "inputs")
@@ -50,36 +36,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     engine.upscalers, engine.faces = Upscalers(paths, settings), Faces(paths)
     queue = JobQueue(JobStore(paths.database), {"extras": make_extras_handler(engine)})
     queue.start()
-    app = fakes.fake_app(UiServices(engine=engine, queue=queue, settings=settings, paths=paths))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    yield SimpleNamespace(address=address, queue=queue, folder=folder)
-    server.should_exit = True
-    thread.join(10)
+    services = UiServices(engine=engine, queue=queue, settings=settings, paths=paths)
+    with serving(fakes.fake_app(services)) as address:
+        yield SimpleNamespace(address=address, queue=queue, folder=folder)
     queue.stop(5)
 
 
 @pytest.fixture(scope="module")
-def page(site: SimpleNamespace) -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("There is no Chromium.")
-    with sync_api.sync_playwright() as play:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
-        page.set_default_timeout(WAIT_MS)
-        page.said = []
-        page.on("pageerror", lambda one: page.said.append(str(one)))
-        page.goto(site.address)
-        page.wait_for_function("uiLoaded && document.querySelector('#extras_ready textarea')?.value", timeout=WAIT_MS)
+def page(site: SimpleNamespace, looking: Any) -> Iterator[Any]:
+    with looking(site.address) as page:
+        page.wait_for_function("document.querySelector('#extras_ready textarea')?.value", timeout=WAIT_MS)
         yield page
-        browser.close()
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -174,12 +141,12 @@ def test_a_folder_of_this_machine_is_worked_through(page: Any, tmp_path: Path) -
 def test_what_cannot_be_done_is_told_beside_its_control(page: Any) -> None:
     page.click("#tab_button_extras")
     page.click("#extras_caption > button.label-wrap")
-    page.check("#extras_caption_enabled input")
+    assert page.is_checked("#extras_caption-visible-checkbox"), "unfolded, but not on"
     page.click("#extras_caption_by label:has-text('BLIP')")
     page.click("#extras_generate")
     page.wait_for_selector("#extras_caption_by.field-wrong", timeout=WAIT_MS)
     assert "BLIP" in page.inner_text("#html_log_extras")
-    page.uncheck("#extras_caption_enabled input")
+    page.uncheck("#extras_caption-visible-checkbox")
 
 
 @pytest.mark.parametrize("target", ["extras", "img2img", "inpaint"])

@@ -1,8 +1,5 @@
 """The Queue tab in a real Chromium over the real queue, while a training is at work."""
 
-import importlib.util
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +18,6 @@ from modules.jobs.store import JobStore
 from modules.processing.progress import Control, Picture, Progress, Report
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next((one for one in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(one).exists()), None)
 CONFIG = {"run": {"folder": "outputs/training/fruit", "steps": 4000}}
 SAMPLES = [(255, 0, 0), (0, 0, 255)]
 
@@ -41,46 +36,21 @@ def train(job: Job, control: Control, report: Report) -> dict[str, Any]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[SimpleNamespace]:
-    import uvicorn
-
-    path = Path(__file__).parents[1] / "fake_services.py"
-    spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None
-    assert spec.loader is not None
-    fakes = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = fakes
-    spec.loader.exec_module(fakes)
+def site(fakes: Any, serving: Any, tmp_path: Path) -> Iterator[SimpleNamespace]:
     paths = Paths(data=tmp_path, models=tmp_path / "models")
     handlers = {"train": train, "generate": lambda job, control, report: {}}
     queue = JobQueue(JobStore(tmp_path / "easel.db"), handlers)
     services = UiServices(engine=fakes.FakeEngine(), queue=queue, settings=Settings(paths.config), paths=paths)
-    server = uvicorn.Server(uvicorn.Config(fakes.fake_app(services), host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    yield SimpleNamespace(address=address, queue=queue, folder=tmp_path)
-    server.should_exit = True
-    thread.join(10)
+    with serving(fakes.fake_app(services)) as address:
+        yield SimpleNamespace(address=address, queue=queue, folder=tmp_path)
     queue.stop(5)
 
 
 @pytest.fixture
-def page(site: SimpleNamespace) -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("There is no Chromium.")
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="en-US")
-        page.goto(site.address)
-        page.wait_for_function("uiLoaded", timeout=30000)
+def page(site: SimpleNamespace, looking: Any) -> Iterator[Any]:
+    with looking(site.address) as page:
         page.click("#tab_button_queue")
         yield page
-        browser.close()
 
 
 def test_a_training_shows_its_step_loss_time_and_newest_samples(site: SimpleNamespace, page: Any) -> None:
