@@ -195,7 +195,7 @@ def warm_up(engine: Engine, queue: JobQueue, options: Options, startup: StartupL
         startup.done("model")
     prune_inputs(engine, queue)
     queue.start()
-    engine.catalog.start_hashing()
+    engine.start_hashing()
 
 
 def prune_inputs(engine: Engine, queue: JobQueue) -> None:

@@ -10,16 +10,17 @@ from modules.api.models import Asked, Txt2Img
 from modules.core.errors import NotFoundError
 from modules.processing.models.catalog import CHECKPOINT, ModelCatalog, ModelFile
 from modules.processing.models.vae import VAE
+from modules.processing.networks.files import NetworkFiles
 from modules.processing.options import CLIP_SKIP
 from modules.processing.pasted import request_from_infotext
 from modules.processing.requests import Generate, MaskedImage
 
 
-def fill_from_infotext(body: Asked, catalog: ModelCatalog) -> tuple[Asked, list[str]]:
+def fill_from_infotext(body: Asked, catalog: ModelCatalog, networks: NetworkFiles) -> tuple[Asked, list[str]]:
     """`body` filled in, and warnings about what the text says and could not be followed."""
     if not body.infotext:
         return body, []
-    pasted = request_from_infotext(body.infotext, catalog.networks)
+    pasted = request_from_infotext(body.infotext, networks)
     explicit = set(body.model_fields_set)
     if "sampler_index" in explicit:
         explicit.add("sampler_name")  # the old name of the same thing

@@ -38,7 +38,7 @@ class Generator:
 def _submit(services: Services, body: Asked) -> tuple[Asked, Job, list[str]]:
     """What cannot be granted is told now, before it waits in the queue."""
     with in_their_words():
-        body, warnings = fill_from_infotext(body, services.engine.catalog)
+        body, warnings = fill_from_infotext(body, services.engine.catalog, services.engine.networks)
         request, more = read_request(body, services.settings, services.engine.inputs)
         services.engine.resolve(request)
         check_script_limits(request, services.engine)

@@ -31,12 +31,14 @@ from modules.processing.models.catalog import ModelCatalog, ModelFile
 from modules.processing.models.hashes import HashCache
 from modules.processing.models.vae import choose_vae
 from modules.processing.networks.embeddings import EmbeddingFiles, fitting, model_widths
+from modules.processing.networks.files import NetworkFiles
 from modules.processing.networks.hashes import with_digests
 from modules.processing.plan import Plan
 from modules.processing.progress import Control, Report, no_report
 from modules.processing.requests import Generate, MaskedImage, references
 from modules.processing.resolve import resolve
 from modules.processing.resolve_embeddings import embedding_index, prompt_tokenizer, with_embeddings
+from modules.processing.resolve_parts import Library
 from modules.processing.scripts import read_wish, run_script
 from modules.processing.upscalers import LATENT_MODES, Upscalers
 from modules.prompting.chunks import count_tokens
@@ -86,8 +88,9 @@ class Engine:
         self.hooks = Hooks()
         self.styles = StyleBook(*paths.styles)
         self.inputs = PictureStore(paths.cache / "inputs")
-        self.catalog = ModelCatalog(paths, HashCache(paths.cache, enabled=hashing), allow_pickle=allow_pickle)
-        self.networks = self.catalog.networks
+        hashes = HashCache(paths.cache, enabled=hashing)
+        self.catalog = ModelCatalog(paths, hashes)
+        self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
         self.embeddings = EmbeddingFiles(self.catalog, allow_pickle=allow_pickle)
         self.faces = Faces(paths, allow_pickle=allow_pickle)
         self.upscalers = Upscalers(paths, settings, allow_pickle=allow_pickle)
@@ -105,12 +108,17 @@ class Engine:
         if request.after.script is not None:
             script, wish = read_wish(request, self)
             script.expected(wish)  # told now, not when its turn comes
-        plan = with_embeddings(resolve(request, self.settings, self.catalog, self.styles), self.embeddings)
+        plan = self.decide(request, self.settings)
         if plan.hires is not None and plan.hires.upscaler not in LATENT_MODES:
             self.upscalers.find(plan.hires.upscaler)
         if isinstance(plan.request.source, MaskedImage) and is_blank(self.inputs, plan.request.source):
             plan = dataclasses.replace(plan, notes=(*plan.notes, "The mask is blank, so nothing was painted anew."))
         return self.hooks.run(RESOLVED, plan)
+
+    def decide(self, request: Generate, settings: Settings) -> Plan:
+        """The plan under other settings than the stored ones; nothing else is checked and no hook asked."""
+        plan = resolve(request, settings, Library(self.catalog, self.networks, self.styles))
+        return with_embeddings(plan, self.embeddings)
 
     def run(self, request: Generate, *, control: Control | None = None, report: Report = no_report) -> Result:
         """Make the pictures, through the request's script where it names one. Seeds drawn are told in the result."""
@@ -163,6 +171,10 @@ class Engine:
         except Exception as error:  # told on the page; the trace goes to the log
             log.exception("The model could not be loaded.")
             self._set_status(state="failed", detail=f"{type(error).__name__}: {error}")
+
+    def start_hashing(self) -> None:
+        """Compute the unknown hashes of checkpoints, VAEs and networks in the background."""
+        self.catalog.hashes.start(self.catalog.unhashed(), self.networks.unhashed())
 
     def unload(self) -> None:
         """Give the model's memory back."""

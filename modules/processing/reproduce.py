@@ -23,8 +23,7 @@ from modules.processing.pasted import request_from_infotext
 from modules.processing.plan import Plan
 from modules.processing.progress import Picture
 from modules.processing.requests import After, Generate, Noise, ScriptCall, references
-from modules.processing.resolve import resolve, shaping_settings
-from modules.processing.resolve_embeddings import with_embeddings
+from modules.processing.resolve import shaping_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +140,7 @@ def _plan(engine: Engine, request: Generate, block: dict[str, Any] | None) -> tu
     engine.catalog.refresh()
     wanted = (block or {}).get("checkpoint") or {}
     try:
-        plan = with_embeddings(resolve(request, Settings(), engine.catalog, engine.styles), engine.embeddings)
+        plan = engine.decide(request, Settings())
     except EaselError as error:
         raise UserError(f"The picture cannot be made again: {error}") from error
     have = plan.model.checkpoint.sha256 or engine.catalog.hash_now(plan.model.checkpoint)

@@ -8,12 +8,10 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from modules.core.errors import UserError
 from modules.core.settings import Settings, setting_registry
 from modules.processing import options
-from modules.processing.models.catalog import ModelCatalog
 from modules.processing.models.facts import model_facts
 from modules.processing.networks.wishes import networks_for
 from modules.processing.passes import Size, Steps, choose_method, steps_for, windows_for, with_first_pass
@@ -28,18 +26,12 @@ from modules.processing.requests import (
     Prompt,
     Seed,
 )
-from modules.processing.samplers import Sampler
-from modules.processing.samplers import options as sampler_options
-from modules.processing.schedules import SigmaOptions
-from modules.processing.stages.odd_sizes import canvas_size, chosen_method
-from modules.processing.tasks import options as task_options
-from modules.prompting import settings as prompt_settings
-
-from .resolve_hires import with_second_pass
-from .resolve_parts import (
+from modules.processing.resolve_hires import with_second_pass
+from modules.processing.resolve_parts import (
     IMAGE_CFG_SCALE,
     LATENT_STEP,
     SEEDS,
+    Library,
     check_within,
     given,
     knobs_for,
@@ -49,9 +41,12 @@ from .resolve_parts import (
     prompts_for,
     sampler_for,
 )
-
-if TYPE_CHECKING:
-    from modules.prompting.styles import StyleBook
+from modules.processing.samplers import Sampler
+from modules.processing.samplers import options as sampler_options
+from modules.processing.schedules import SigmaOptions
+from modules.processing.stages.odd_sizes import canvas_size, chosen_method
+from modules.processing.tasks import options as task_options
+from modules.prompting import settings as prompt_settings
 
 UNTOLD = (
     options.SDXL_CLIP_L_SKIP,
@@ -73,8 +68,7 @@ UNTOLD = (
 def resolve(
     request: Generate,
     settings: Settings,
-    catalog: ModelCatalog,
-    styles: StyleBook,
+    library: Library,
     draw: Callable[[int], int] = random.randrange,
 ) -> Plan:
     """Decide everything the request left open. UserError names the field that cannot be granted.
@@ -83,13 +77,13 @@ def resolve(
     """
     settings = settings.with_overrides(request.overrides)
     _check_ranges(request)
-    model = model_for(request, settings, catalog)
+    model = model_for(request, settings, library.catalog)
     request = _with_method(request, model_facts(model.checkpoint).native_size)
     shape = request.shape
-    prompt, negative = prompts_for(request.prompt, styles, settings)
-    text, networks, notes = networks_for(prompt, model, catalog.networks, wanted=request.model.networks)
+    prompt, negative = prompts_for(request.prompt, library.styles, settings)
+    text, networks, notes = networks_for(prompt, model, library.networks, wanted=request.model.networks)
     seed = _draw_seeds(request.seed, draw)
-    if not request.model.checkpoint and (missed := catalog.default_and_missed(settings)[1]):
+    if not request.model.checkpoint and (missed := library.catalog.default_and_missed(settings)[1]):
         notes.append(f"{missed} {model.checkpoint.title} was used instead.")
     sampler, schedule = sampler_for(request.sampling.sampler, request.sampling.schedule)
     text_plan, source = _text(request, settings), _source(request, settings)
@@ -123,7 +117,7 @@ def resolve(
         notes=tuple(notes),
     )
     hires = request.after.hires
-    return plan if hires is None else with_second_pass(plan, request, hires, settings, catalog, styles)
+    return plan if hires is None else with_second_pass(plan, request, hires, settings, library)
 
 
 def _with_method(request: Generate, native: Size) -> Generate:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from modules.core.settings import Settings
-from modules.processing.models.catalog import ModelCatalog
 from modules.processing.networks.wishes import networks_for
 from modules.processing.passes import hires_sizes, steps_for
 from modules.processing.plan import HiresPlan, ModelPlan, Plan, SourcePlan
 from modules.processing.requests import Generate, Hires, Prompt
-from modules.processing.stages.odd_sizes import canvas_size
-from modules.processing.tasks import options as task_options
-
-from .resolve_parts import (
+from modules.processing.resolve_parts import (
     IMAGE_CFG_SCALE,
     LATENT_STEP,
+    Library,
     check_within,
     given,
     knobs_for,
@@ -26,18 +22,15 @@ from .resolve_parts import (
     prompts_for,
     sampler_for,
 )
-
-if TYPE_CHECKING:
-    from modules.prompting.styles import StyleBook
+from modules.processing.stages.odd_sizes import canvas_size
+from modules.processing.tasks import options as task_options
 
 MAX_SIDE = 32768  # pixels of a picture that a second pass is cut out of
 
 
-def with_second_pass(
-    plan: Plan, request: Generate, hires: Hires, settings: Settings, catalog: ModelCatalog, styles: StyleBook
-) -> Plan:
+def with_second_pass(plan: Plan, request: Generate, hires: Hires, settings: Settings, library: Library) -> Plan:
     """The first pass's plan with the second one's in it. The refiner takes the passes that the settings name."""
-    second = _second_pass(plan, request, hires, settings, catalog, styles)
+    second = _second_pass(plan, request, hires, settings, library)
     refines = settings[task_options.REFINER_PASS]
     own = dataclasses.replace(
         hires.second,
@@ -59,9 +52,7 @@ def with_second_pass(
     )
 
 
-def _second_pass(
-    plan: Plan, request: Generate, hires: Hires, settings: Settings, catalog: ModelCatalog, styles: StyleBook
-) -> Plan:
+def _second_pass(plan: Plan, request: Generate, hires: Hires, settings: Settings, library: Library) -> Plan:
     """The plan of hires fix's second pass over `request`: the first one's with what differs."""
     wish, shape = hires.second, request.shape
     cover, (width, height) = hires_sizes(shape.width, shape.height, hires)
@@ -78,7 +69,7 @@ def _second_pass(
     )
     told = plan.request.prompt
     own = Prompt(positive=wish.positive, negative=wish.negative, styles=request.prompt.styles)
-    prompt, negative = prompts_for(own, styles, settings)
+    prompt, negative = prompts_for(own, library.styles, settings)
     prompt, negative = prompt if wish.positive else told.positive, negative if wish.negative else told.negative
     sampler, schedule = sampler_for(
         wish.sampler or plan.sampling.sampler,
@@ -92,8 +83,8 @@ def _second_pass(
         model=chosen,
         after=dataclasses.replace(plan.request.after, hires=None),
     )
-    model = model_for(again, settings, catalog)
-    text, networks, notes = networks_for(prompt, model, catalog.networks, wanted=again.model.networks)
+    model = model_for(again, settings, library.catalog)
+    text, networks, notes = networks_for(prompt, model, library.networks, wanted=again.model.networks)
     steps = hires.steps or plan.sampling.steps
     way = steps_for(steps, hires.strength, exact=True)
     return dataclasses.replace(

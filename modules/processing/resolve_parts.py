@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modules.core.errors import UserError
@@ -22,12 +23,22 @@ from modules.prompting import settings as prompt_settings
 from modules.prompting.comments import strip_comments
 
 if TYPE_CHECKING:
+    from modules.processing.networks.files import NetworkFiles
     from modules.prompting.styles import StyleBook
 
 SEEDS = 2**32  # seeds that a request may name: 0 to 4294967295
 LATENT_STEP = 8  # pixels per latent, in every family so far
 IMAGE_CFG_SCALE = 1.5  # of InstructPix2Pix models
 DEFAULT_SAMPLER = "DPM++ 2M"
+
+
+@dataclass(frozen=True)
+class Library:
+    """What the names in a request are looked up in."""
+
+    catalog: ModelCatalog
+    networks: NetworkFiles
+    styles: StyleBook
 
 
 def prompts_for(prompt: Prompt, styles: StyleBook, settings: Settings) -> tuple[str, str]:

@@ -23,7 +23,6 @@ from modules.processing.models.detect import detect, folder_family, prediction_b
 from modules.processing.models.file_kinds import PICKLE, PICKLES
 from modules.processing.models.hashes import HashCache, hash8, stamp
 from modules.processing.models.safetensors_header import read_header
-from modules.processing.networks.files import NetworkFiles
 
 CHECKPOINT = define(Setting("sd_model_checkpoint", "", "Checkpoint", section="Stable Diffusion"))
 DEFAULT_FOLDER = "easel-mini"
@@ -64,10 +63,9 @@ class ModelFile:
 class ModelCatalog:
     """Lists of model files, made at the first question and by refresh()."""
 
-    def __init__(self, paths: Paths, hashes: HashCache, *, allow_pickle: bool = False) -> None:
+    def __init__(self, paths: Paths, hashes: HashCache) -> None:
         self.paths = paths
         self.hashes = hashes
-        self.networks = NetworkFiles(paths, hashes, allow_pickle=allow_pickle)
         self._lock = threading.RLock()
         self._files: dict[str, list[ModelFile]] | None = None
         self._hash_version = -1
@@ -147,11 +145,10 @@ class ModelCatalog:
         """The sha256 of a file, computed if need be."""
         return self.hashes.sha256(file.path)
 
-    def start_hashing(self) -> None:
-        """Compute the checkpoints', VAEs' and networks' unknown hashes in the background."""
+    def unhashed(self) -> list[Path]:
+        """The checkpoints and VAEs whose hash is not known."""
         files = [*self.checkpoints(), *self.vaes()]
-        unknown = [one.path for one in files if one.sha256 is None and not one.broken]
-        self.hashes.start(unknown, self.networks.unhashed())
+        return [one.path for one in files if one.sha256 is None and not one.broken]
 
     def _list(self, kind: str) -> list[ModelFile]:
         with self._lock:
