@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from modules.core.errors import UserError
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write `data` to `path` so that a crash leaves the old file or the new one, never half of one."""
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    with whole_file(path) as file:
+        file.write(raw)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """As write_atomic, for what is written part by part: a file beside `path` that takes its place at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    raw = data.encode("utf-8") if isinstance(data, str) else data
     try:
         with open(beside, "xb") as file:
-            file.write(raw)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

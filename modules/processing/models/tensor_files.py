@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from modules.core.errors import ModelError
-from modules.core.files import sync_folder
+from modules.core.files import whole_file
 from modules.processing.models.safetensors_header import read_header
 
 DTYPES = {
@@ -107,7 +104,7 @@ def write_tensors(
         end += spec.bytes
     text = json.dumps(header, ensure_ascii=False).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    with _whole(path) as file:
+    with whole_file(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, spec in specs.items():
             value = tensor_of(name)
@@ -115,20 +112,3 @@ def write_tensors(
                 raise AssertionError(f"{name} is {value.dtype} {tuple(value.shape)}, announced as {spec}")
             flat = value.detach().cpu().contiguous().reshape(-1)
             file.write(flat.view(torch.uint8).numpy().tobytes())
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place at the end, and is gone after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
