@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from modules.processing.models.convert import unet_map
+from modules.processing.models.convert import NameMap, unet_map
 from modules.processing.models.families import families
 
 Part = Literal["unet", "text_encoder", "text_encoder_2"]
@@ -44,7 +44,9 @@ def kohya_name(part: Part, path: str, *, family: str = "sd1", unet: Mapping[str,
     SDXL's U-Net goes by the original layout; `unet` is its config where it is not the family's own.
     """
     if part == "unet":
-        return "lora_unet_" + _flat(_original(path, unet or families.get("sdxl").unet) if family == "sdxl" else path)
+        return "lora_unet_" + _flat(
+            _original(path, unet_map(unet or families.get("sdxl").unet, "")) if family == "sdxl" else path
+        )
     prefix = "lora_te_" if family != "sdxl" else "lora_te1_" if part == "text_encoder" else "lora_te2_"
     bare = path.removeprefix(INNER)
     return prefix + _flat(bare if bare.startswith("text_projection") else INNER + bare)
@@ -55,12 +57,13 @@ class LayerNames:
 
     def __init__(self, layers: Mapping[Part, Iterable[str]], unet: Mapping[str, Any]) -> None:
         self._paths: dict[tuple[Part, str], str] = {}
+        original = unet_map(unet, "")
         for part, paths in layers.items():
             for path in paths:
                 self._paths[part, _flat(path.removeprefix(INNER))] = path
                 if part == "unet":
                     with contextlib.suppress(KeyError):  # a layer that the original layout does not have
-                        self._paths.setdefault((part, _flat(_original(path, unet))), path)
+                        self._paths.setdefault((part, _flat(_original(path, original))), path)
 
     def find(self, name: str) -> tuple[Part, str] | None:
         """Part and path of a module named in a file, without its suffix; None when this model has no such layer."""
@@ -93,9 +96,9 @@ def of_processor(name: str) -> str:
     return re.sub(r"_to_out$", "_to_out_0", flat)
 
 
-def _original(path: str, unet: Mapping[str, Any]) -> str:
+def _original(path: str, names: NameMap) -> str:
     """A U-Net layer's path in the original layout; KeyError when it has none."""
-    return unet_map(unet, "")(f"{path}.weight").name.removesuffix(".weight")
+    return names(f"{path}.weight").name.removesuffix(".weight")
 
 
 def _flat(path: str) -> str:
