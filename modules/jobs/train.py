@@ -20,7 +20,7 @@ from modules.core.paths import Paths
 from modules.jobs.job import Job
 from modules.jobs.queue import Handler
 from modules.processing.progress import Control, Picture, Progress, Report
-from modules.training.config import Config, check, parse_config, read_tree
+from modules.training.config import Config, check, check_trainer, parse_config, read_tree
 
 
 def checked(request: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def checked(request: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
         tree = {**tree, "run": {"folder": "", **run}}
     config = parse_config(tree)
     check(config)
+    check_trainer(config)
     config = _map_paths(_named(config, title), lambda field, name: _place(paths, field, name))
     return {"config": dataclasses.asdict(config)}
 

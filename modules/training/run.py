@@ -9,7 +9,7 @@ import torch
 
 from modules.core.errors import UserError
 from modules.training import checkpoints
-from modules.training.config import Config, Run
+from modules.training.config import Config, Run, check_trainer
 from modules.training.datasets import fluent_emoji
 from modules.training.datasets.fluent_emoji import PictureSet
 from modules.training.datasets.folder import PictureFolder
@@ -57,16 +57,11 @@ def reached(run: Run) -> tuple[int, dict[str, float]]:
 
 
 def make_method(config: Config) -> Method:
+    check_trainer(config)
     if config.method == "autoencoder":
         from modules.training.methods.autoencoder import Autoencoder
 
         return Autoencoder(config, _emoji(config))
-    if config.method != "latent_diffusion":
-        raise UserError(
-            f"method {config.method!r} can be checked but not trained in this version.",
-            hint='Use "autoencoder" or "latent_diffusion".',
-            field="method",
-        )
     from modules.training.methods.latent_diffusion import LatentDiffusion
 
     if not (Path(config.diffusion.autoencoder).expanduser() / "config.json").is_file():

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from modules.api.app import _easel_error
@@ -29,6 +26,13 @@ from modules.processing.progress import Control, Progress, Report
 
 CONFIG = {"method": "autoencoder", "run": {"folder": "outputs/training/mine"}, "data": {"folder": "emoji"}}
 
+LORA = {
+    "method": "lora",
+    "run": CONFIG["run"],
+    "data": {"folder": "pictures", "kind": "folder"},
+    "base": {"checkpoint": "easel-mini"},
+}
+
 
 def count(job: Job, control: Control, report: Report) -> dict[str, Any]:
     report(Progress(fraction=0.5, stage="train", step=2, steps=4, eta_s=1.5, metrics={"loss": 0.25, "val/psnr": 20.0}))
@@ -36,24 +40,15 @@ def count(job: Job, control: Control, report: Report) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def site(tmp_path_factory: pytest.TempPathFactory, serving: Any) -> Iterator[SimpleNamespace]:
     data = tmp_path_factory.mktemp("data")
     queue = JobQueue(JobStore(data / "easel.db"), {"train": count})
     app = FastAPI()
     services: Any = SimpleNamespace(engine=None, queue=queue, paths=Paths(data=data))
     app.include_router(routes(services))
     app.add_exception_handler(EaselError, _easel_error)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield SimpleNamespace(url=f"http://127.0.0.1:{port}/api/v1/jobs", queue=queue, data=data)
-    server.should_exit = True
-    thread.join(10)
+    with serving(app) as address:
+        yield SimpleNamespace(url=f"{address}api/v1/jobs", queue=queue, data=data)
     queue.stop(5)
 
 
@@ -75,6 +70,7 @@ def ask(site: SimpleNamespace, request: Any) -> tuple[int, dict[str, Any]]:
         ({"config": {**CONFIG, "run": {"steps": 0}}}, "run.steps"),
         ({"config": {**CONFIG, "run": 3}}, "run"),
         ({"config": {**CONFIG, "method": "magic"}}, "method"),
+        ({"config": LORA}, "method"),
         ({"config": {**CONFIG, "method": "latent_diffusion"}}, "diffusion.autoencoder"),
         ({"config": {"method": "autoencoder"}}, "data"),
         ({"config": {**CONFIG, "run": {"folder": "../mine"}}}, "run.folder"),

@@ -91,6 +91,9 @@ autoencoder = "z"
         (["data.kind=folder", "data.bucket_ratio=0.5"], "bucket_ratio"),
         (["data.variants_share=1"], "variants_share"),
         (["data.kind=folder", "method=autoencoder"], "emoji"),
+        (["run.keep_best=false"], "run.keep_best does nothing"),
+        (["run.patience=5"], "run.patience does nothing"),
+        (["run.stop_when_worse=true"], "run.stop_when_worse does nothing"),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(changes: list[str], word: str, tmp_path: Path) -> None:

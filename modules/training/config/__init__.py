@@ -68,6 +68,7 @@ __all__ = [
     "Schedule",
     "TextualInversion",
     "check",
+    "check_trainer",
     "dump_config",
     "parse_config",
     "read_config",
@@ -77,6 +78,7 @@ __all__ = [
 
 Method = Literal["autoencoder", "latent_diffusion", "lora", "dreambooth", "textual_inversion", "finetune"]
 TUNING = ("lora", "dreambooth", "textual_inversion", "finetune")  # methods that begin with a finished model
+OF_TUNING = ("keep_best", "patience", "stop_when_worse")  # settings in Run
 USES: Mapping[str, tuple[str, ...]] = {  # sections beside run, data and optimizer
     "autoencoder": ("autoencoder",),
     "latent_diffusion": ("diffusion",),
@@ -137,12 +139,32 @@ def check(config: Config) -> None:
     """UserError for a combination that cannot be trained."""
     check_run(config.run, config.optimizer)
     check_data(config.data)
+    if config.method not in TUNING:
+        _refuse_idle_run(config)
     if config.method == "autoencoder":
         check_autoencoder(config.autoencoder, config.data)
     elif config.method == "latent_diffusion":
         check_diffusion(config.diffusion)
     else:
         _check_tuning(config)
+
+
+def check_trainer(config: Config) -> None:
+    """UserError for a method that has settings but no trainer in this version."""
+    if config.method in TUNING:
+        raise UserError(
+            f"method {config.method!r} can be checked but not trained in this version.",
+            hint='Use "autoencoder" or "latent_diffusion".',
+            field="method",
+        )
+
+
+def _refuse_idle_run(config: Config) -> None:
+    for name in OF_TUNING:
+        if getattr(config.run, name) != getattr(Run(""), name):
+            raise UserError(
+                f"run.{name} does nothing with the method {config.method}.", hint="Leave it out.", field=f"run.{name}"
+            )
 
 
 def _check_tuning(config: Config) -> None:
