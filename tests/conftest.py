@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,15 +20,9 @@ WAIT_MS = 120_000  # for what takes a second on an idle machine
 @pytest.fixture(scope="session")
 def fakes() -> ModuleType:
     """tests/gradio_ui/fake_services.py"""
-    spec = importlib.util.spec_from_file_location(
-        "fake_services", Path(__file__).parent / "gradio_ui" / "fake_services.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = module
-    spec.loader.exec_module(module)
-    return module
+    from tests.gradio_ui import fake_services
+
+    return fake_services
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from starlette.testclient import TestClient
 
 from modules.imaging.metadata import read_papers
+from tests.gradio_ui.fake_services import fake_app
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_page_asks_no_other_host_and_runs_our_scripts_first(client: TestClie
 
 
 def test_the_page_below_a_subpath_is_ours_too(services: Any) -> None:
-    page = TestClient(sys.modules["fake_services"].fake_app(services), root_path="/sd").get("/sd/").text
+    page = TestClient(fake_app(services), root_path="/sd").get("/sd/").text
     assert "googleapis" not in page
     assert 0 < page.index("assets/easel/script.js") < page.index("gradio_config")
 
@@ -263,7 +263,7 @@ def test_what_the_command_line_fixes_is_shown_as_fixed(fakes: Any, tmp_path: Pat
     from modules.core.settings import Settings
 
     services = dataclasses.replace(page_with(fakes, tmp_path)[1], settings=Settings(forced={"jpeg_quality": 70}))
-    client = TestClient(sys.modules["fake_services"].fake_app(services), headers=FROM_HERE, client=("127.0.0.1", 5))
+    client = TestClient(fake_app(services), headers=FROM_HERE, client=("127.0.0.1", 5))
     settings = client.get("/easel/settings").json()
     assert [one["key"] for one in settings if not one["editable"]] == ["jpeg_quality"]
     reply = client.post("/easel/settings", json={"changes": {"jpeg_quality": 90}})

@@ -1,10 +1,8 @@
 """The extra-networks browser's routes over real files: what cards say, what is kept, what stays shut."""
 
 import base64
-import importlib.util
 import io
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import save_file
 from starlette.testclient import TestClient
 
 from modules.imaging.metadata import read_papers
+from tests.gradio_ui.fake_services import fake_app, fake_services
 
 EVIL = '<img src=x onerror="alert(1)">'
 
@@ -35,14 +34,7 @@ def lora(path: Path, **metadata: str) -> None:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = Path(__file__).with_name("fake_services.py")
-    spec = importlib.util.spec_from_file_location("fake_services", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_services"] = module
-    spec.loader.exec_module(module)
-    made = module.fake_services(tmp_path_factory.mktemp("data"), 0.005)
+    made = fake_services(tmp_path_factory.mktemp("data"), 0.005)
     folder = made.paths.models / "Lora"
     tags = json.dumps({"1_fox": {"red fox": 3, "forest": 9}, "2_fox": {"red fox": 8}})
     lora(folder / "animals" / "fox.safetensors", ss_tag_frequency=tags, ss_sd_model_name=EVIL, ss_v2="False")
@@ -59,7 +51,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def client(services: Any) -> TestClient:
-    return TestClient(sys.modules["fake_services"].fake_app(services))
+    return TestClient(fake_app(services))
 
 
 FOX = {"page": "lora", "item": "animals/fox.safetensors"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,11 +17,6 @@ from modules.training.datasets.fluent_emoji import PictureSet, Subject
 
 SIZE = 32
 TOY = Path(__file__).with_name("toy.py")
-_spec = importlib.util.spec_from_file_location("toy", TOY)
-assert _spec is not None
-assert _spec.loader is not None
-sys.modules["toy"] = importlib.util.module_from_spec(_spec)  # so that tests may `from toy import Toy`
-_spec.loader.exec_module(sys.modules["toy"])
 SHADES = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 70, 220), "yellow": (240, 210, 40)}
 
 

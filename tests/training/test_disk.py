@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
-from toy import Toy
 
 from modules.core.errors import EaselError
 from modules.training import checkpoints, disk
 from modules.training.config import Config
 from modules.training.loop import train
+from tests.training.toy import Toy
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 FULL_IN_RUST = SafetensorError(f"Error while serializing: I/O error: No space left (os error {errno.ENOSPC})")

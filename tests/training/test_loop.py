@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from toy import Toy
 
 from modules.core.errors import UserError
 from modules.training import checkpoints
@@ -23,6 +22,7 @@ from modules.training.divergence import Divergence
 from modules.training.loop import train
 from modules.training.methods.autoencoder import Autoencoder
 from modules.training.methods.latent_diffusion import LatentDiffusion
+from tests.training.toy import Toy
 
 
 def final_state(config: Config) -> checkpoints.State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import random
 from pathlib import Path
@@ -22,12 +21,8 @@ from modules.processing.networks.apply import apply_networks, remove_networks
 from modules.processing.networks.files import NetworkFiles
 from modules.processing.networks.names import kohya_name
 from modules.processing.plan import NetworkPlan
+from tests.processing.networks import conftest as examples
 
-_here = importlib.util.spec_from_file_location("network_examples", Path(__file__).parent / "conftest.py")
-assert _here is not None
-assert _here.loader is not None
-examples = importlib.util.module_from_spec(_here)
-_here.loader.exec_module(examples)
 CPU = torch.device("cpu")
 
 

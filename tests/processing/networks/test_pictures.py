@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,7 @@ from modules.processing.networks.hashes import missed_networks
 from modules.processing.pasted import request_from_infotext
 from modules.processing.reproduce import reproduce
 from modules.processing.requests import After, Generate, Hires, Prompt, Sampling, Seed, Shape
-
-_here = importlib.util.spec_from_file_location("network_examples", Path(__file__).parent / "conftest.py")
-assert _here is not None
-assert _here.loader is not None
-examples = importlib.util.module_from_spec(_here)
-_here.loader.exec_module(examples)
+from tests.processing.networks import conftest as examples
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,7 @@ from modules.core.errors import NotFoundError, UserError
 from modules.processing.engine import Engine
 from modules.processing.plan import Plan
 from modules.processing.requests import Generate, Hires, ModelChoice, Prompt, Refiner
-
-_here = importlib.util.spec_from_file_location("network_examples", Path(__file__).parent / "conftest.py")
-assert _here is not None
-assert _here.loader is not None
-examples = importlib.util.module_from_spec(_here)
-_here.loader.exec_module(examples)
+from tests.processing.networks import conftest as examples
 
 
 @pytest.fixture
