@@ -141,7 +141,7 @@ def test_a_folder_of_this_machine_is_worked_through(page: Any, tmp_path: Path) -
 def test_what_cannot_be_done_is_told_beside_its_control(page: Any) -> None:
     page.click("#tab_button_extras")
     page.click("#extras_caption > button.label-wrap")
-    assert page.is_checked("#extras_caption-visible-checkbox"), "unfolded, but not on"
+    page.wait_for_selector("#extras_caption-visible-checkbox:checked", timeout=10_000)  # unfolding switches on
     page.click("#extras_caption_by label:has-text('BLIP')")
     page.click("#extras_generate")
     page.wait_for_selector("#extras_caption_by.field-wrong", timeout=WAIT_MS)
