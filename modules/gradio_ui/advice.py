@@ -6,7 +6,7 @@ The words are in the text table (`advice.<key>`), filled in with `values`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ from modules.processing.resolve_parts import DEFAULT_SAMPLER, LATENT_STEP
 from modules.processing.samplers import Sampler, samplers
 from modules.processing.schedules import split_combined_name
 from modules.processing.upscalers import LATENT_MODES
-from modules.prompting.networks import parse_networks
 
 SMALL, LARGE = 0.45, 2.25  # of the pixels that the model was trained at
 ONE_SIZE = 1.3  # of the pixels of a model that knows one size only
@@ -46,12 +45,16 @@ class Advice:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """The request, its sampler, the chosen model, and the refiner when there is one."""
+    """The request, its sampler, the chosen model, and the refiner when there is one.
+
+    trouble: what is wrong with the networks and embeddings that the prompts name.
+    """
 
     request: Generate
     sampler: Sampler
     model: ModelFacts
     refiner: ModelFacts | None
+    trouble: Sequence[str] = ()
 
     @property
     def few_step(self) -> bool:
@@ -59,13 +62,15 @@ class Situation:
         return self.model.few_step or self.sampler.few_step
 
 
-def advise(request: Generate, model: ModelFacts, refiner: ModelFacts | None = None) -> list[Advice]:
+def advise(
+    request: Generate, model: ModelFacts, refiner: ModelFacts | None = None, *, trouble: Sequence[str] = ()
+) -> list[Advice]:
     """What a person should know before pressing Generate, in the order of the form."""
     try:
         name, _ = split_combined_name(request.sampling.sampler or DEFAULT_SAMPLER)
     except NotFoundError:
         return []  # the request is refused with the nearest names; there is nothing to add
-    case = Situation(request=request, sampler=samplers.get(name), model=model, refiner=refiner)
+    case = Situation(request=request, sampler=samplers.get(name), model=model, refiner=refiner, trouble=trouble)
     rules: list[Callable[[Situation], Iterator[Advice]]] = [_checkpoint, _prompt, _size, _sampler, _steps, _cfg]
     return [one for rule in (*rules, _seed, _refiner, _hires, _method, _picture, _inpainting) for one in rule(case)]
 
@@ -89,10 +94,8 @@ def _checkpoint(case: Situation) -> Iterator[Advice]:
 
 def _prompt(case: Situation) -> Iterator[Advice]:
     prompt, cfg = case.request.prompt, case.request.sampling.cfg_scale
-    _, networks = parse_networks(prompt.positive)
-    if networks:
-        names = ", ".join(f"<{one.kind}:{':'.join(one.args)}>" for one in networks)
-        yield Advice(control="prompt", key="networks", values={"names": names})
+    for why in case.trouble:
+        yield Advice(control="prompt", key="network", values={"why": why})
     if prompt.negative.strip() and cfg <= 1:
         yield Advice(control="negative", key="negative_unread")
 

@@ -21,7 +21,9 @@ from modules.gradio_ui.model_view import checkpoint_titles, chosen_facts, follow
 from modules.gradio_ui.owner import is_owner
 from modules.gradio_ui.services import UiServices
 from modules.gradio_ui.toprow import style_names
+from modules.processing.networks.wishes import network_troubles
 from modules.processing.requests import Generate
+from modules.processing.resolve_embeddings import left_out
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 # (values by control, what the form says, whether the owner of this machine asks) -> (requests, what to tell)
@@ -118,7 +120,19 @@ def submit_on(
 def advice_json(services: UiServices, request: Generate) -> str:
     refiner = request.model.refiner
     found = named_facts(services, refiner.checkpoint) if refiner else None
-    return json.dumps([dataclasses.asdict(one) for one in advise(request, chosen_facts(services), found)])
+    told = advise(request, chosen_facts(services), found, trouble=prompt_trouble(services, request))
+    return json.dumps([dataclasses.asdict(one) for one in told])
+
+
+def prompt_trouble(services: UiServices, request: Generate) -> list[str]:
+    """Networks that would be refused and embeddings that would be left out."""
+    engine, prompt = services.engine, request.prompt
+    try:
+        checkpoint = engine.catalog.default(services.settings)
+    except EaselError:
+        return []
+    embeddings = left_out({prompt.positive, prompt.negative}, checkpoint, engine.embeddings.files())
+    return [*network_troubles(prompt.positive, checkpoint, engine.networks), *embeddings]
 
 
 def fill_updates(form: Form[Generate], services: UiServices, wish: Mapping[str, Any]) -> dict[Component, Any]:

@@ -29,18 +29,22 @@ def _with_own(plan: Plan, files: EmbeddingFiles) -> Plan:
         return plan
     widths, tokenizer = model_widths(plan.model.checkpoint), prompt_tokenizer(plan.model.checkpoint)
     usable = fitting(known, widths)
-    useless = {one.name: one for one in known if one.name not in usable}
     texts = {text for one in plan.pictures for text in (one.text, one.negative)}
     texts |= {one.prompt for one in plan.windows.regions} if plan.windows else set()
     names = _used(texts, tokenizer, usable)
-    notes = tuple(
-        f"The embedding {name} was left out. {useless[name].misfit(widths)}"
-        for name in _used(texts, tokenizer, useless)
-    )
+    notes = left_out(texts, plan.model.checkpoint, known)
     own = tuple(files.hashed(usable[one]) for one in names)
     return dataclasses.replace(
         plan, text=dataclasses.replace(plan.text, embeddings=own), notes=tuple(dict.fromkeys((*plan.notes, *notes)))
     )
+
+
+def left_out(texts: set[str], checkpoint: ModelFile, known: list[EmbeddingFile]) -> list[str]:
+    """The embeddings that texts speak of and that the model cannot read, each with the reason."""
+    widths = model_widths(checkpoint)
+    useless = {one.name: one for one in known if not one.fits(widths)}
+    names = _used(texts, prompt_tokenizer(checkpoint), useless)
+    return [f"The embedding {name} is left out. {useless[name].misfit(widths)}" for name in names]
 
 
 def _used(texts: set[str], tokenizer: ClipTokenizer, files: dict[str, EmbeddingFile]) -> list[str]:

@@ -37,6 +37,8 @@ def folder(data: Path) -> Path:
     (found / "ink.json").write_text(json.dumps({"description": EVIL, "sd version": "SDXL"}), "utf-8")
     (data / "models" / "embeddings").mkdir()
     save_file({"emb_params": torch.zeros(2, 768)}, data / "models" / "embeddings" / "badhand.safetensors")
+    pair = {"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(2, 1280)}
+    save_file(pair, data / "models" / "embeddings" / "xlsoft.safetensors")
     return found
 
 
@@ -44,6 +46,7 @@ def folder(data: Path) -> Path:
 def cards(page: Any, folder: Path) -> Iterator[Any]:
     """txt2img with the LoRA cards open and empty prompts."""
     page.said.clear()
+    page.request.get(f"{page.url}easel/cards?page=textual_inversion&refresh=1")  # the files came after the page
     page.click("#tab_button_txt2img")
     for one in (PROMPT, NEGATIVE):
         page.fill(one, "")
@@ -109,6 +112,15 @@ def test_a_press_puts_a_lora_into_the_prompt_and_takes_it_out(cards: Any) -> Non
     main.click()
     assert cards.input_value(PROMPT) == "a forest"
     assert main.get_attribute("aria-pressed") == "false"
+
+
+def test_what_the_model_cannot_take_is_told_beside_the_prompt(cards: Any) -> None:
+    advice = cards.locator("#txt2img_advice_prompt p")
+    cards.fill(PROMPT, "a <lora:fux:1>")
+    advice.filter(has_text="There is no network 'fux'. Did you mean fox?").wait_for()
+    cards.fill(PROMPT, "a xlsoft <lora:fox:1>")
+    advice.filter(has_text="The embedding xlsoft is left out. It is made for Stable Diffusion XL").wait_for()
+    assert advice.count() == 1
 
 
 def test_an_embedding_goes_to_the_prompt_that_was_used_last(cards: Any) -> None:

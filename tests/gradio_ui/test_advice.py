@@ -25,7 +25,6 @@ MASKED: dict[str, Any] = {"mode": "inpaint", "inpaint": "kept", "inpaint_drawn":
 CASES = [  # (key, values that differ from PLAIN, model, refiner)
     ("model_broken", {}, replace(SD1, broken="truncated"), None),
     ("model_refiner", {"width": 1024, "height": 1024}, XL_REFINER, None),
-    ("networks", {"prompt": "a cat <lora:fur:0.8>"}, SD1, None),
     ("negative_unread", {"negative": "fog", "cfg_scale": 1.0}, SD1, None),
     ("one_size", {"width": 192, "height": 128}, replace(MINI, one_size=True), None),
     ("method_direct", {"method": "auto"}, SD1, None),
@@ -81,13 +80,21 @@ def test_every_advice_has_words_that_its_values_fill() -> None:
             for language in ("en", "zh"):
                 assert "{" not in table(language)[f"advice.{one.key}"].format(**one.values)
     told_of = {key.removeprefix("advice.") for key in table("en") if "advice." in key}
-    assert {key for key, *_ in CASES} == told_of - {"use"}
+    assert {key for key, *_ in CASES} | {"network"} == told_of - {"use"}
+
+
+def test_what_is_wrong_with_a_network_is_told_in_its_own_words() -> None:
+    why = "There is no network 'fux'. Did you mean fox?"
+    (one,) = advise(build_request({**PLAIN, "prompt": "a <lora:fux:1>"}), SD1, trouble=[why])
+    assert (one.control, one.key) == ("prompt", "network")
+    assert all(why in table(language)["advice.network"].format(**one.values) for language in ("en", "zh"))
 
 
 @pytest.mark.parametrize(
     ("values", "model", "refiner"),
     [
         ({}, SD1, None),
+        ({"prompt": "a cat <lora:fur:0.8>"}, SD1, None),
         ({"width": 512, "height": 768}, SD1, None),
         ({"width": 513}, SD1, None),
         ({"width": 832, "height": 1216}, XL, None),

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modules.core.errors import ModelError, UserError
+from modules.core.errors import EaselError, ModelError, UserError
 from modules.core.settings import Setting, Settings, define
 from modules.processing.models.catalog import ModelFile
 from modules.processing.models.safetensors_header import read_header
@@ -86,6 +86,18 @@ def networks_for(
         names = ", ".join(dict.fromkeys(one.file.name for one in plans))
         notes.append(f"The refiner takes no networks; {names} changes the first model only.")
     return text, tuple(plans), notes
+
+
+def network_troubles(prompt: str, checkpoint: ModelFile, files: NetworkFiles) -> list[str]:
+    """Why networks of a prompt would be refused."""
+    found: list[str] = []
+    for network in parse_networks(prompt)[1]:
+        try:
+            if network.kind in LORA:
+                _plan(network, checkpoint, files, [])
+        except EaselError as error:
+            found.append(str(error))
+    return found
 
 
 def _plan(network: Network, checkpoint: ModelFile, files: NetworkFiles, notes: list[str]) -> NetworkPlan:

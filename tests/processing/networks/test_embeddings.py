@@ -134,7 +134,7 @@ def test_another_models_embedding_is_left_out_with_the_reason(learned):
     plan = learned.resolve(asking("a sdone"))
     assert plan.text.embeddings == ()
     assert plan.notes == (
-        "The embedding sdone was left out. It is made for Stable Diffusion 1: its vectors have 768 numbers, "
+        "The embedding sdone is left out. It is made for Stable Diffusion 1: its vectors have 768 numbers, "
         "the model's 32.",
     )
 
