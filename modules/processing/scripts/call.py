@@ -21,6 +21,7 @@ from modules.processing.info import Result, join_infos
 from modules.processing.papers import infotext_fields, write_infotext
 from modules.processing.progress import Control, Event, Picture, Progress, Report
 from modules.processing.requests import Generate, ScriptCall
+from modules.processing.resolve import changed_settings
 from modules.processing.scripts.fields import change
 from modules.processing.scripts.script import ARGUMENTS, Wish, read_wish
 
@@ -108,12 +109,15 @@ class Call:
         from modules.processing.stages.finish import Finisher
 
         engine = self.wish.engine
-        kept = Finisher(
-            plan=engine.resolve(request),
-            settings=engine.settings.with_overrides(request.overrides),
-            paths=engine.paths,
-            report=self.report,
-        ).add_own(image, infotext, self._kept, self.whole, grid)
+        plan, settings = engine.resolve(request), engine.settings.with_overrides(request.overrides)
+        model = self.whole.model
+        whole = dataclasses.replace(
+            self.whole,
+            model=dataclasses.replace(model, checkpoint=model.checkpoint or plan.model.checkpoint.title),
+            overrides={**changed_settings(settings), **self.whole.overrides},
+        )
+        finisher = Finisher(plan=plan, settings=settings, paths=engine.paths, report=self.report)
+        kept = finisher.add_own(image, infotext, self._kept, whole, grid)
         self._kept += 1
         return kept
 

@@ -26,7 +26,6 @@ from modules.processing.papers import infotext_fields, picture_request, write_in
 from modules.processing.plan import PicturePlan, Plan
 from modules.processing.progress import Picture, Report
 from modules.processing.requests import Generate, Noise
-from modules.processing.resolve import changed_settings
 
 
 def environment() -> dict[str, object]:
@@ -95,12 +94,10 @@ class Finisher:
 
         It is the picture `index` of what `whole` makes, which has that script.
         """
-        after, first, model = self.plan.request.after, self.plan.pictures[0], whole.model
+        after, first = self.plan.request.after, self.plan.pictures[0]
         save = after.save and (
             (after.grid and self.settings[saving.GRID_SAVE]) if grid else self.settings[saving.SAMPLES_SAVE]
         )
-        pinned = replace(model, checkpoint=model.checkpoint or self.plan.model.checkpoint.title)
-        whole = replace(whole, model=pinned, overrides={**changed_settings(self.settings), **whole.overrides})
         papers = Papers(infotext=infotext, request=self._request(whole, index))
         path = self._write(image, self._name(first, 0), papers, save=save, grid=grid)
         self._tell(path, image, first, infotext, saved=save, kind="grid" if grid else "sample")
