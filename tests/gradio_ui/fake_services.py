@@ -224,6 +224,8 @@ class FakeCatalog:
 
 
 class FakeUpscalers:
+    def refresh(self) -> None: ...
+
     def names(self) -> list[str]:
         return ["None", "Lanczos", "Nearest"]
 

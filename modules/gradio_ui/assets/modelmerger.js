@@ -4,16 +4,10 @@
 function mergeOutcome(job) {
     if (job.state !== "done") return [];
     const {file, bytes, kind} = job.merge, checkpoint = kind === "checkpoints";
-    const use = make("button", {type: "button", class: "gallery-button", id: "modelmerger_use", text: t(checkpoint ? "modelmerger.use" : "modelmerger.use_lora"),
-        on: {click: () => checkpoint ? selectCheckpoint(file).then(() => showModels(true)).catch(tell) : addToPrompt(`<lora:${file.replace(/\.safetensors$/, "")}:1>`)}});
+    const choose = () => selectCheckpoint(file).then(() => showModels(true)).catch(tell);
+    const prompt = () => { cardClicked(easel.form, loraText({insert: file.replace(/\.safetensors$/, "")})); selectTab(easel.form); };
+    const use = make("button", {type: "button", class: "gallery-button", id: "modelmerger_use", text: t(checkpoint ? "modelmerger.use" : "modelmerger.use_lora"), on: {click: checkpoint ? choose : prompt}});
     return [make("p", {class: "lead", text: t("modelmerger.saved", {name: file, size: formatBytes(bytes)})}), use];
-}
-
-/** Put a network into the prompt of the tab that was looked at last. */
-function addToPrompt(text) {
-    const prompt = box(`${easel.form}_prompt`);
-    setValue(prompt, prompt.value ? `${prompt.value} ${text}` : text);
-    selectTab(easel.form);
 }
 
 function showFormula() {
